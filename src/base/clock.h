@@ -1,0 +1,14 @@
+/* clock.h - the real clock. Drivers read it and hand the time in; the engine and the plan never do. */
+#ifndef KOLO_BASE_CLOCK_H
+#define KOLO_BASE_CLOCK_H
+
+#include <stdint.h>
+
+#define KOLO_NS_PER_US INT64_C(1000)
+#define KOLO_NS_PER_MS INT64_C(1000000)
+#define KOLO_NS_PER_S INT64_C(1000000000)
+
+/* Monotonic time in nanoseconds. Any thread. */
+int64_t kolo_clock_now_ns(void);
+
+#endif

@@ -1,0 +1,23 @@
+/* mpsc.h - a bounded queue of pointers: many producers, one consumer, no locks.
+ *
+ * Dmitry Vyukov's bounded MPMC queue (1024cores.net, "Bounded MPMC queue"), with the consumer side reduced to one
+ * thread at a time. A push is one compare-and-swap and one store. Capacity is a power of two. */
+#ifndef KOLO_BASE_MPSC_H
+#define KOLO_BASE_MPSC_H
+
+#include <kolo/types.h>
+#include <stdbool.h>
+
+typedef struct kolo_mpsc kolo_mpsc;
+
+KOLO_NODISCARD kolo_status kolo_mpsc_create(size_t capacity, kolo_mpsc **queue);
+void kolo_mpsc_destroy(kolo_mpsc *queue);
+
+/* False when full. Any thread. */
+bool kolo_mpsc_push(kolo_mpsc *queue, void *item);
+/* NULL when empty. One thread at a time. */
+void *kolo_mpsc_pop(kolo_mpsc *queue);
+/* Whether pop would answer NULL; a hint to other threads than the consumer. */
+bool kolo_mpsc_empty(const kolo_mpsc *queue);
+
+#endif

@@ -1,0 +1,72 @@
+/* schedule.h - an algorithm as data: what one rank does in one collective, as steps with dependencies.
+ *
+ * Units are elements of the group's buffer in full coordinates, 0 .. total-1, whatever the collective: a reduce-scatter's output is
+ * addressed at its slice's offset, an all-gather's input too. Three buffers:
+ *
+ *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
+ *     OUTPUT   the result
+ *     SCRATCH  scratch_count elements of the executor's
+ *
+ * Steps:
+ *     SEND     a[a_offset .. +count] to peer, as message number `message` of this pair
+ *     RECV     dst[dst_offset .. +count] from peer, message number `message` of this pair
+ *     REDUCE   dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
+ *     COPY     dst = a (skipped where both are the same memory); FINAL as above
+ *
+ * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten). Dependencies
+ * always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
+ *
+ * The same schedule is run (engine/executor), checked (plan/check), priced (plan/price) and simulated. */
+#ifndef KOLO_PLAN_SCHEDULE_H
+#define KOLO_PLAN_SCHEDULE_H
+
+#include <kolo/types.h>
+#include <stdbool.h>
+
+typedef enum kolo_step_kind { KOLO_STEP_SEND, KOLO_STEP_RECV, KOLO_STEP_REDUCE, KOLO_STEP_COPY } kolo_step_kind;
+typedef enum kolo_buffer { KOLO_BUFFER_INPUT, KOLO_BUFFER_OUTPUT, KOLO_BUFFER_SCRATCH } kolo_buffer;
+
+typedef struct kolo_step {
+    uint8_t kind;   /* kolo_step_kind */
+    uint8_t dst;    /* kolo_buffer; RECV, REDUCE, COPY */
+    uint8_t a, b;   /* kolo_buffer; SEND, REDUCE, COPY / REDUCE */
+    bool final;     /* REDUCE, COPY */
+    int32_t peer;   /* SEND, RECV */
+    uint32_t message;
+    uint32_t hop;   /* round of the algorithm, for error texts: "ring step 3" */
+    int64_t dst_offset, a_offset, b_offset, count;
+} kolo_step;
+
+typedef struct kolo_schedule {
+    kolo_step *steps;
+    size_t step_count;
+    int64_t scratch_count; /* elements */
+    /* Dependencies as the executor needs them: step i waits for wait_count[i] others, and releases
+     * next[next_start[i]] .. next[next_start[i+1]-1]. */
+    uint32_t *wait_count;
+    uint32_t *next_start;
+    uint32_t *next;
+    /* The builder's own. */
+    size_t step_capacity;
+    uint32_t *edges; /* pairs (before, after) */
+    size_t edge_count, edge_capacity;
+    bool failed; /* out of memory while building */
+} kolo_schedule;
+
+/* The most messages one pair may exchange in one schedule; generators enlarge chunks to stay below. */
+#define KOLO_SCHEDULE_MESSAGES_MAX (1u << 20)
+
+void kolo_schedule_init(kolo_schedule *schedule);
+void kolo_schedule_fini(kolo_schedule *schedule);
+/* Forgets the steps, keeps the memory. */
+void kolo_schedule_reset(kolo_schedule *schedule);
+
+#define KOLO_NO_STEP UINT32_MAX
+/* Appends a step; returns its index (KOLO_NO_STEP when out of memory, remembered in `failed`). */
+uint32_t kolo_schedule_add(kolo_schedule *schedule, const kolo_step *step);
+/* `after` waits for `before` (< after). KOLO_NO_STEP on either side: nothing. Duplicates are harmless. */
+void kolo_schedule_after(kolo_schedule *schedule, uint32_t before, uint32_t after);
+/* Computes wait_count and next. KOLO_ERR_MEMORY when anything failed before. */
+KOLO_NODISCARD kolo_status kolo_schedule_seal(kolo_schedule *schedule);
+
+#endif
