@@ -40,6 +40,9 @@ extern "C" {
 #define KOLO_TRANSPORT_ABI 1u
 #define KOLO_TRANSPORT_ENTRY "kolo_transport_module"
 
+/* What every transport must carry as one control message. */
+#define KOLO_CONTROL_BYTES (128u * 1024u)
+
 typedef struct kolo_transport kolo_transport; /* an instance; defined by the module */
 
 /* Bytes of somebody else's. */
@@ -76,7 +79,7 @@ typedef struct kolo_transport_ops {
     uint32_t abi_max;
     size_t struct_size; /* sizeof(kolo_transport_ops) */
     const char *name;   /* "ucx" */
-    size_t control_max; /* largest control message in bytes; at least 4096 */
+    size_t control_max; /* largest control message in bytes; at least KOLO_CONTROL_BYTES */
 
     /* A new instance, not yet connected. On failure *transport is untouched. */
     kolo_status (*create)(const kolo_transport_env *env, kolo_transport **transport);

@@ -1,0 +1,131 @@
+/* agreement.c - one card per rank, exchanged once. */
+#include "api/agreement.h"
+
+#include "base/codec.h"
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Counts changes of anything ranks say to each other: cards, control messages, schedules. */
+enum { PROTOCOL = 1, NAME_BYTES = 31 };
+
+typedef struct card {
+    uint32_t protocol;
+    kolo_place place;
+    int64_t chunk_bytes, fusion_bytes;
+    char algorithm[NAME_BYTES + 1], broadcast[NAME_BYTES + 1], transport[NAME_BYTES + 1];
+} card;
+
+static void write_name(kolo_writer *writer, const char *name)
+{
+    kolo_write_bytes(writer, name, strnlen(name, NAME_BYTES));
+}
+
+size_t kolo_agreement_write(const kolo_context *ctx, uint8_t bytes[KOLO_AGREEMENT_BYTES])
+{
+    uint8_t place_bytes[KOLO_PLACE_BYTES];
+    kolo_place place;
+    kolo_topo_place(ctx->topo, &place);
+    kolo_place_encode(&place, place_bytes);
+    kolo_writer writer;
+    kolo_writer_init(&writer, bytes, KOLO_AGREEMENT_BYTES);
+    kolo_write_u32(&writer, PROTOCOL);
+    kolo_write_bytes(&writer, place_bytes, sizeof(place_bytes));
+    kolo_write_u64(&writer, (uint64_t)ctx->config.chunk_bytes);
+    kolo_write_u64(&writer, (uint64_t)ctx->config.fusion_bytes);
+    write_name(&writer, ctx->config.algorithm);
+    write_name(&writer, ctx->config.broadcast);
+    write_name(&writer, ctx->config.transport);
+    return writer.size;
+}
+
+static bool read_name(kolo_reader *reader, char name[NAME_BYTES + 1])
+{
+    size_t size = 0;
+    const void *bytes = kolo_read_bytes(reader, NAME_BYTES, &size);
+    if (!reader->ok)
+        return false;
+    if (size > 0)
+        memcpy(name, bytes, size);
+    name[size] = '\0';
+    return true;
+}
+
+static kolo_status read_card(int32_t rank, kolo_bytes bytes, card *out)
+{
+    kolo_reader reader;
+    kolo_reader_init(&reader, bytes.data, bytes.size);
+    out->protocol = kolo_read_u32(&reader);
+    if (reader.ok && out->protocol != PROTOCOL)
+        return kolo_fail(KOLO_ERR_VERSION, "rank %d speaks Kolo's protocol %u, this rank %d: run the same version everywhere", rank,
+                         out->protocol, PROTOCOL);
+    size_t size = 0;
+    const void *place = kolo_read_bytes(&reader, KOLO_PLACE_BYTES, &size);
+    out->chunk_bytes = (int64_t)kolo_read_u64(&reader);
+    out->fusion_bytes = (int64_t)kolo_read_u64(&reader);
+    bool names = read_name(&reader, out->algorithm) && read_name(&reader, out->broadcast) && read_name(&reader, out->transport);
+    if (!names || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0)
+        return kolo_fail(KOLO_ERR_PROTOCOL, "what rank %d says about itself does not decode (%zu bytes)", rank, bytes.size);
+    return kolo_place_decode(place, size, &out->place);
+}
+
+static void warn_if_different(const kolo_context *ctx, const card *first)
+{
+    const kolo_config *own = &ctx->config;
+    bool same = own->chunk_bytes == first->chunk_bytes && own->fusion_bytes == first->fusion_bytes &&
+                strcmp(own->algorithm, first->algorithm) == 0 && strcmp(own->broadcast, first->broadcast) == 0;
+    if (!same)
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "KOLO_CHUNK, KOLO_FUSION, KOLO_ALGORITHM and KOLO_BROADCAST differ from rank 0's; "
+                                                 "rank 0's hold for the job: chunk %lld, fusion %lld, algorithm %s, broadcast %s",
+                       (long long)first->chunk_bytes, (long long)first->fusion_bytes, first->algorithm, first->broadcast);
+}
+
+/* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike. */
+static kolo_status adopt(kolo_context *ctx, const card *first)
+{
+    ctx->config.chunk_bytes = first->chunk_bytes;
+    ctx->config.fusion_bytes = first->fusion_bytes;
+    ctx->forced = ctx->forced_broadcast = NULL;
+    if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = kolo_algorithm_find(first->algorithm)) == NULL)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant", first->algorithm);
+    if (strcmp(first->broadcast, "auto") != 0 && (ctx->forced_broadcast = kolo_algorithm_find(first->broadcast)) == NULL)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain", first->broadcast);
+    return KOLO_OK;
+}
+
+static kolo_status read_all(kolo_context *ctx, const kolo_bytes *cards, card *read, kolo_place *places)
+{
+    for (int32_t r = 0; r < ctx->job.size; r++) {
+        KOLO_TRY(read_card(r, cards[r], &read[r]));
+        places[r] = read[r].place;
+        if (strcmp(read[r].transport, read[0].transport) != 0)
+            return kolo_fail(KOLO_ERR_CONFIG, "KOLO_TRANSPORT is '%s' on rank %d, but '%s' on rank 0; it must be the same everywhere",
+                             read[r].transport, r, read[0].transport);
+    }
+    warn_if_different(ctx, &read[0]);
+    return adopt(ctx, &read[0]);
+}
+
+kolo_status kolo_agreement_read(kolo_context *ctx, const kolo_bytes *cards)
+{
+    size_t size = (size_t)ctx->job.size;
+    card *read = calloc(size, sizeof(*read));
+    kolo_place *places = calloc(size, sizeof(*places));
+    int32_t *lists = calloc(size * 3, sizeof(*lists)); /* host, local rank, local size of each rank */
+    ctx->ring = calloc(size, sizeof(*ctx->ring));
+    kolo_status status = KOLO_OK;
+    if (read == NULL || places == NULL || lists == NULL || ctx->ring == NULL)
+        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a job of %zu ranks", size);
+    else
+        status = read_all(ctx, cards, read, places);
+    if (status == KOLO_OK) {
+        kolo_place_order(places, ctx->job.size, ctx->ring, lists, lists + size, lists + 2 * size);
+        ctx->local_rank = lists[size + (size_t)ctx->job.rank];
+        ctx->local_size = lists[2 * size + (size_t)ctx->job.rank];
+    }
+    free(read);
+    free(places);
+    free(lists);
+    return status;
+}

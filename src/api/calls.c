@@ -1,0 +1,159 @@
+/* calls.c - the calls around operations: joining and leaving, facts, requests, memory, errors. */
+#include "api/check.h"
+#include "api/context.h"
+#include "api/join.h"
+#include "base/error.h"
+
+#include <string.h>
+
+/* The version comes from the build. */
+#ifndef KOLO_VERSION
+#error "KOLO_VERSION is not defined"
+#endif
+
+const char *kolo_version(void)
+{
+    return KOLO_VERSION;
+}
+
+kolo_status kolo_init(const kolo_init_args *given, kolo_context **ctx)
+{
+    kolo_error_clear();
+    kolo_init_args args = KOLO_INIT_ARGS_INIT;
+    if (ctx == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_init needs somewhere to put the context: ctx is NULL");
+    if (given != NULL)
+        KOLO_TRY(kolo_init_args_read(given, &args));
+    kolo_context *made = kolo_context_take();
+    if (made == NULL)
+        return kolo_fail(KOLO_ERR_STATE, "too many contexts in this process; finalize one first");
+    kolo_status status = kolo_context_join(made, &args);
+    atomic_store(&made->state, status == KOLO_OK ? KOLO_CONTEXT_LIVE : KOLO_CONTEXT_FREE);
+    if (status == KOLO_OK)
+        *ctx = made;
+    else
+        memcpy(kolo_error_current()->operation, "init", sizeof("init"));
+    return status;
+}
+
+kolo_status kolo_finalize(kolo_context *ctx)
+{
+    kolo_error_clear();
+    KOLO_TRY(kolo_context_check(ctx));
+    uint32_t expected = KOLO_CONTEXT_LIVE;
+    if (!atomic_compare_exchange_strong(&ctx->state, &expected, KOLO_CONTEXT_LEAVING))
+        return kolo_fail(KOLO_ERR_STATE, "another thread finalizes this context already");
+    kolo_status status = kolo_context_leave(ctx);
+    atomic_store(&ctx->state, KOLO_CONTEXT_FREE);
+    if (status != KOLO_OK)
+        memcpy(kolo_error_current()->operation, "finalize", sizeof("finalize"));
+    return status;
+}
+
+int32_t kolo_rank(const kolo_context *ctx)
+{
+    return kolo_context_check(ctx) == KOLO_OK ? ctx->job.rank : -1;
+}
+
+int32_t kolo_size(const kolo_context *ctx)
+{
+    return kolo_context_check(ctx) == KOLO_OK ? ctx->job.size : -1;
+}
+
+int32_t kolo_local_rank(const kolo_context *ctx)
+{
+    return kolo_context_check(ctx) == KOLO_OK ? ctx->local_rank : -1;
+}
+
+int32_t kolo_local_size(const kolo_context *ctx)
+{
+    return kolo_context_check(ctx) == KOLO_OK ? ctx->local_size : -1;
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------------ */
+
+/* The result of a request that is over, with its error as the thread's. */
+static kolo_status result(const kolo_request *request)
+{
+    if (request->status == KOLO_OK)
+        return KOLO_OK;
+    return request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
+}
+
+kolo_status kolo_test(kolo_request *request, int *done)
+{
+    kolo_error_clear();
+    if (request == NULL || done == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer");
+    bool over = kolo_request_is_done(request);
+    *done = over ? 1 : 0;
+    return over ? result(request) : KOLO_OK;
+}
+
+kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
+{
+    kolo_error_clear();
+    if (request == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_wait needs a request");
+    if (!kolo_request_is_done(request)) {
+        /* Not over: its context lives, unless this is a forked child. */
+        if (request->process != kolo_process_number())
+            return kolo_fail(KOLO_ERR_STATE, "this process was forked from the one that submitted '%s'; only that one can wait for it", request->name);
+        KOLO_TRY(kolo_driver_wait(request->driver, request, timeout_ns));
+    }
+    return result(request);
+}
+
+void kolo_request_free(kolo_request *request)
+{
+    if (request != NULL)
+        kolo_request_release(request);
+}
+
+const kolo_error *kolo_request_error(const kolo_request *request)
+{
+    if (request == NULL || atomic_load_explicit(&request->state, memory_order_acquire) == KOLO_REQUEST_PENDING)
+        return NULL;
+    return request->error;
+}
+
+kolo_status kolo_progress(kolo_context *ctx)
+{
+    KOLO_TRY(kolo_context_check(ctx));
+    (void)kolo_driver_step(ctx->driver);
+    return KOLO_OK;
+}
+
+kolo_status kolo_completion_fd(kolo_context *ctx, int *fd)
+{
+    kolo_error_clear();
+    KOLO_TRY(kolo_context_check(ctx));
+    if (fd == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_completion_fd needs somewhere to put the fd");
+    *fd = kolo_driver_completion_fd(ctx->driver);
+    return KOLO_OK;
+}
+
+/* ---- memory, errors ------------------------------------------------------------------------------------------- */
+
+kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr)
+{
+    kolo_error_clear();
+    KOLO_TRY(kolo_context_check(ctx));
+    if (ptr == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_alloc needs somewhere to put the pointer");
+    *ptr = NULL;
+    return bytes > 0 ? kolo_allocations_add(&ctx->allocations, bytes, ptr) : KOLO_OK;
+}
+
+kolo_status kolo_free(kolo_context *ctx, void *ptr)
+{
+    kolo_error_clear();
+    KOLO_TRY(kolo_context_check(ctx));
+    return ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr) : KOLO_OK;
+}
+
+const kolo_error *kolo_last_error(void)
+{
+    return kolo_error_current();
+}

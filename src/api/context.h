@@ -1,0 +1,45 @@
+/* context.h - what is behind a kolo_context: a shell that outlives its job, so that a stale handle gets an error, not a crash. */
+#ifndef KOLO_API_CONTEXT_H
+#define KOLO_API_CONTEXT_H
+
+#include "api/memory.h"
+#include "base/config.h"
+#include "bootstrap/job.h"
+#include "engine/driver.h"
+#include "topo/topo.h"
+
+#include <stdatomic.h>
+
+/*     FREE ──kolo_init──► STARTING ──► LIVE ──kolo_finalize──► LEAVING ──► FREE (reused as late as possible)
+ *                             └── failed ──► FREE                                                            */
+typedef enum kolo_context_state { KOLO_CONTEXT_FREE, KOLO_CONTEXT_STARTING, KOLO_CONTEXT_LIVE, KOLO_CONTEXT_LEAVING } kolo_context_state;
+
+struct kolo_context {
+    _Atomic uint32_t state;
+    uint64_t process; /* of kolo_init; a forked child's is another */
+    kolo_config config;
+    kolo_log log;
+    kolo_job job;
+    kolo_topo *topo;
+    int32_t *ring;       /* ring[position] = rank */
+    const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
+    int32_t local_rank, local_size; /* among the ranks of this host */
+    char comm_cpus[256]; /* where the communication thread belongs; "" = anywhere */
+    const kolo_transport_ops *ops;
+    kolo_transport *transport;
+    void *module;        /* of a loaded transport */
+    kolo_engine *engine;
+    kolo_driver *driver;
+    _Atomic uint32_t unnamed; /* operations without a name so far */
+    kolo_allocations allocations;
+};
+
+/* KOLO_OK when ctx is live in this process; else KOLO_ERR_STATE / KOLO_ERR_INVALID with the reason. */
+KOLO_NODISCARD kolo_status kolo_context_check(const kolo_context *ctx);
+/* A number that differs between this process and its forked children. */
+uint64_t kolo_process_number(void);
+
+/* A shell in state STARTING, NULL if all are in use. */
+kolo_context *kolo_context_take(void);
+
+#endif

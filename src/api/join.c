@@ -1,0 +1,280 @@
+/* join.c - from a fresh shell to a running engine, and back. */
+#include "api/join.h"
+
+#include "api/agreement.h"
+#include "api/alone.h"
+#include "api/modules.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "bootstrap/rendezvous.h"
+#include "ucx/ucx.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* How long peers may take to close their connections after everybody agreed to leave. */
+#define CLOSE_NS (5 * KOLO_NS_PER_S)
+/* Spinning budgets where a core per rank allows it. Longer than any hop in a host, shorter than a scheduler tick. */
+#define SPIN_NS (100 * KOLO_NS_PER_US)
+#define THREAD_SPIN_NS (20 * KOLO_NS_PER_US)
+
+/* ---- what the engine and the transport call back ----------------------------------------------------- */
+
+static void request_finished(void *user, kolo_request *request)
+{
+    kolo_context *ctx = user;
+    if (ctx->driver != NULL)
+        kolo_driver_finished(ctx->driver, request);
+}
+
+static const char *transport_option(void *user, const char *name)
+{
+    const kolo_context *ctx = user;
+    return kolo_config_text(&ctx->config, name);
+}
+
+static void bind_thread(void *user)
+{
+    const kolo_context *ctx = user;
+    if (ctx->comm_cpus[0] != '\0' && kolo_topo_bind_thread(ctx->topo, ctx->comm_cpus) != KOLO_OK)
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "the communication thread could not be bound to cores %s: %s", ctx->comm_cpus,
+                       kolo_error_current()->message);
+}
+
+/* ---- joining ------------------------------------------------------------------------------------------- */
+
+static kolo_status find_transport(kolo_context *ctx)
+{
+    const char *name = ctx->config.transport;
+    if (ctx->job.size == 1) {
+        ctx->ops = kolo_alone_transport();
+        return KOLO_OK;
+    }
+    bool built_in = strcmp(name, "ucx") == 0;
+    if (ctx->config.transport_path[0] != '\0') {
+        kolo_status status = kolo_module_load(name, ctx->config.transport_path, &ctx->log, &ctx->ops, &ctx->module);
+        if (status != KOLO_ERR_UNSUPPORTED || !built_in)
+            return status;
+    }
+    if (!built_in)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_TRANSPORT=%s is not built in (ucx is); for a module set KOLO_TRANSPORT_PATH to its folder", name);
+    ctx->ops = kolo_ucx_transport();
+    return KOLO_OK;
+}
+
+static int64_t caller_spin_ns(const kolo_context *ctx)
+{
+    if (ctx->config.spin_ns != KOLO_CONFIG_AUTO)
+        return ctx->config.spin_ns;
+    bool restricted = kolo_topo_is_restricted(ctx->topo);
+    int32_t ranks = restricted ? 1 : ctx->local_size;
+    return kolo_topo_allowed_cores(ctx->topo) >= ranks ? SPIN_NS : 0;
+}
+
+/* A core for the communication thread: within this rank's part, where kolorun has cut the machine in parts, else within the part it
+ * would get. */
+static void choose_comm_cpus(kolo_context *ctx)
+{
+    kolo_binding binding = {0};
+    if (strcmp(ctx->config.bind, "none") == 0)
+        return;
+    if (kolo_topo_is_restricted(ctx->topo))
+        kolo_topo_binding(ctx->topo, 0, 1, &binding);
+    else
+        kolo_topo_binding(ctx->topo, ctx->local_rank, ctx->local_size, &binding);
+    if (binding.bound && strcmp(binding.rank_cpus, binding.comm_cpus) != 0)
+        snprintf(ctx->comm_cpus, sizeof(ctx->comm_cpus), "%s", binding.comm_cpus);
+}
+
+static kolo_status create_engine(kolo_context *ctx)
+{
+    kolo_engine_options options = {
+        .rank = ctx->job.rank,
+        .size = ctx->job.size,
+        .ring = ctx->ring,
+        .log = &ctx->log,
+        .queue_depth = (size_t)ctx->config.queue_depth,
+        .groups_in_flight = (int32_t)ctx->config.groups_in_flight,
+        .chunk_bytes = ctx->config.chunk_bytes,
+        .fusion_bytes = ctx->config.fusion_bytes,
+        .stall_ns = ctx->config.stall_ns,
+        .model = KOLO_PRICE_MODEL_DEFAULT,
+        .forced = ctx->forced,
+        .forced_broadcast = ctx->forced_broadcast,
+        .finished = request_finished,
+        .option = transport_option,
+        .user = ctx,
+    };
+    return kolo_engine_create(&options, &ctx->engine);
+}
+
+static kolo_status create_transport(kolo_context *ctx)
+{
+    kolo_transport_env env = {0};
+    kolo_engine_fill_env(ctx->engine, &env);
+    KOLO_TRY(find_transport(ctx));
+    KOLO_TRY(ctx->ops->create(&env, &ctx->transport));
+    kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
+    return KOLO_OK;
+}
+
+static kolo_status start_driver(kolo_context *ctx)
+{
+    choose_comm_cpus(ctx);
+    int64_t spin_ns = caller_spin_ns(ctx);
+    bool spare_core = ctx->comm_cpus[0] != '\0';
+    kolo_driver_options options = {
+        .engine = ctx->engine,
+        .ops = ctx->ops,
+        .transport = ctx->transport,
+        .caller_spin_ns = spin_ns,
+        .thread_spin_ns = spare_core ? THREAD_SPIN_NS : 0,
+        .on_start = bind_thread,
+        .user = ctx,
+    };
+    return kolo_driver_create(&options, &ctx->driver);
+}
+
+/* Two rounds: who and where everybody is; then the transports' addresses. */
+static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
+{
+    uint8_t card[KOLO_AGREEMENT_BYTES];
+    kolo_bytes own = {.data = card, .size = kolo_agreement_write(ctx, card)};
+    if (rendezvous != NULL)
+        KOLO_TRY(kolo_rendezvous_exchange(rendezvous, own.data, own.size, all));
+    else
+        all[0] = own;
+    KOLO_TRY(kolo_agreement_read(ctx, all));
+    KOLO_TRY(create_engine(ctx));
+    KOLO_TRY(create_transport(ctx));
+    KOLO_TRY(ctx->ops->address(ctx->transport, &own));
+    if (rendezvous != NULL)
+        KOLO_TRY(kolo_rendezvous_exchange(rendezvous, own.data, own.size, all));
+    else
+        all[0] = own;
+    return ctx->ops->connect(ctx->transport, all);
+}
+
+static kolo_status meet_everybody(kolo_context *ctx)
+{
+    kolo_rendezvous *rendezvous = NULL;
+    kolo_rendezvous_options options = {
+        .secret = ctx->config.job_secret,
+        .listen_fd = (int)ctx->config.store_fd,
+        .timeout_ns = ctx->config.init_timeout_ns,
+        .log = &ctx->log,
+    };
+    if (ctx->job.size > 1)
+        KOLO_TRY(kolo_rendezvous_open(&ctx->job, &options, &rendezvous));
+    kolo_bytes *all = calloc((size_t)ctx->job.size, sizeof(*all));
+    kolo_status status = all != NULL ? meet(ctx, rendezvous, all) : kolo_fail(KOLO_ERR_MEMORY, "no memory for %d addresses", ctx->job.size);
+    free(all);
+    if (rendezvous != NULL) {
+        kolo_error error = *kolo_error_current();
+        kolo_rendezvous_close(rendezvous);
+        if (status != KOLO_OK)
+            (void)kolo_error_adopt(&error);
+    }
+    return status;
+}
+
+static void take_down(kolo_context *ctx)
+{
+    kolo_driver_destroy(ctx->driver);
+    ctx->driver = NULL;
+    if (ctx->transport != NULL)
+        ctx->ops->destroy(ctx->transport);
+    kolo_engine_destroy(ctx->engine);
+    kolo_module_unload(ctx->module);
+    kolo_allocations_fini(&ctx->allocations);
+    kolo_topo_destroy(ctx->topo);
+    free(ctx->ring);
+    kolo_config_fini(&ctx->config);
+}
+
+static kolo_status read_surroundings(kolo_context *ctx, const kolo_init_args *args)
+{
+    ctx->log = (kolo_log){.level = KOLO_LOG_WARN, .rank = -1};
+    if (args != NULL) {
+        ctx->log.write = args->log;
+        ctx->log.user = args->log_user;
+    }
+    KOLO_TRY(kolo_job_detect(args, environ, &ctx->job));
+    ctx->log.rank = ctx->job.rank;
+    return kolo_config_init(&ctx->config, environ, &ctx->log);
+}
+
+static kolo_status build(kolo_context *ctx)
+{
+    ctx->log.level = ctx->config.log_level;
+    if (strcmp(ctx->config.bind, "auto") != 0 && strcmp(ctx->config.bind, "none") != 0)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BIND=%s is unknown; auto or none", ctx->config.bind);
+    KOLO_TRY(kolo_topo_create(&ctx->log, &ctx->topo));
+    KOLO_TRY(meet_everybody(ctx));
+    if (ctx->job.local_rank >= 0 && ctx->job.local_size >= 0) {
+        ctx->local_rank = ctx->job.local_rank; /* the launcher's word: it numbers devices by it */
+        ctx->local_size = ctx->job.local_size;
+    }
+    KOLO_TRY(start_driver(ctx));
+    kolo_log_write(&ctx->log, KOLO_LOG_INFO, "rank %d of %d (local %d of %d) over %s", ctx->job.rank, ctx->job.size, ctx->local_rank,
+                   ctx->local_size, ctx->ops->name);
+    return KOLO_OK;
+}
+
+kolo_status kolo_context_join(kolo_context *ctx, const kolo_init_args *args)
+{
+    KOLO_TRY(read_surroundings(ctx, args));
+    kolo_allocations_init(&ctx->allocations);
+    kolo_status status = build(ctx);
+    if (status != KOLO_OK) {
+        kolo_error error = *kolo_error_current();
+        take_down(ctx);
+        (void)kolo_error_adopt(&error);
+    }
+    return status;
+}
+
+/* ---- leaving ------------------------------------------------------------------------------------------- */
+
+static kolo_status wait_for_everybody(kolo_context *ctx)
+{
+    int64_t timeout_ns = ctx->config.timeout_ns > 0 ? ctx->config.timeout_ns : -1;
+    KOLO_TRY(kolo_driver_drain(ctx->driver, timeout_ns));
+    kolo_request_spec spec = {
+        .name = "#finalize",
+        .operation = {.collective = KOLO_BARRIER, .prescale = 1.0, .postscale = 1.0},
+        .deadline_ns = timeout_ns > 0 ? kolo_clock_now_ns() + timeout_ns : INT64_MAX,
+    };
+    kolo_request *request = NULL;
+    KOLO_TRY(kolo_request_create(&spec, &request));
+    kolo_status status = kolo_driver_submit(ctx->driver, request, true);
+    if (status == KOLO_OK)
+        status = kolo_driver_wait(ctx->driver, request, -1);
+    if (status == KOLO_OK && (status = request->status) != KOLO_OK)
+        status = request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(status, "%s", kolo_status_text(status));
+    kolo_request_release(request);
+    return status;
+}
+
+static void close_transport(kolo_context *ctx, bool force)
+{
+    int64_t deadline_ns = kolo_clock_now_ns() + CLOSE_NS;
+    ctx->ops->close(ctx->transport, force);
+    while (!ctx->ops->closed(ctx->transport) && kolo_clock_now_ns() < deadline_ns)
+        ctx->ops->progress(ctx->transport);
+    if (!ctx->ops->closed(ctx->transport))
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "connections did not close within 5 s; dropping them");
+}
+
+kolo_status kolo_context_leave(kolo_context *ctx)
+{
+    kolo_status status = wait_for_everybody(ctx);
+    kolo_error error = *kolo_error_current();
+    kolo_driver_stop(ctx->driver);
+    kolo_engine_leave(ctx->engine);
+    close_transport(ctx, status != KOLO_OK);
+    take_down(ctx);
+    return status != KOLO_OK ? kolo_error_adopt(&error) : KOLO_OK;
+}

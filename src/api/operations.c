@@ -1,0 +1,217 @@
+/* operations.c - the collective calls: check, make a request, queue it, and wait where asked to. */
+#include "api/check.h"
+#include "api/context.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "plan/slice.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Operations without a name are matched by their order: the k-th unnamed one is called "#k", modulo a number that bounds how many names
+ * the negotiation has to know. Equal names queue behind each other, so the order holds. */
+enum { UNNAMED_NAMES = 256 };
+
+/* Adds what only this layer knows to the error that a check has set. */
+static kolo_status failed(kolo_status status, kolo_collective collective, const char *name)
+{
+    kolo_error *error = kolo_error_current();
+    snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
+    if (name != NULL)
+        snprintf(error->tensor, sizeof(error->tensor), "%.255s", name);
+    return status;
+}
+
+static int64_t deadline_of(const kolo_context *ctx, const kolo_args *args)
+{
+    int64_t timeout_ns = args->timeout_ns != 0 ? args->timeout_ns : ctx->config.timeout_ns;
+    if (timeout_ns <= 0)
+        return INT64_MAX;
+    int64_t now_ns = kolo_clock_now_ns();
+    return timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
+}
+
+static kolo_status wait_and_free(kolo_context *ctx, kolo_request *request)
+{
+    kolo_status status = kolo_driver_wait(ctx->driver, request, -1);
+    if (status == KOLO_OK && request->status != KOLO_OK)
+        status = request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
+    kolo_request_release(request);
+    return status;
+}
+
+static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation, const kolo_piece *pieces,
+                          const int32_t *ndims, const int64_t *const *shapes, kolo_request **request)
+{
+    char unnamed[16];
+    kolo_request_spec spec = {
+        .name = args->name,
+        .operation = *operation,
+        .pieces = pieces,
+        .ndims = ndims,
+        .shapes = shapes,
+        .deadline_ns = deadline_of(ctx, args),
+        .flags = args->flags,
+        .done = args->done,
+        .user = args->user,
+    };
+    if (spec.name == NULL) {
+        snprintf(unnamed, sizeof(unnamed), "#%u", atomic_fetch_add(&ctx->unnamed, 1) % UNNAMED_NAMES);
+        spec.name = unnamed;
+    }
+    kolo_request *made = NULL;
+    KOLO_TRY(kolo_request_create(&spec, &made));
+    made->driver = ctx->driver;
+    made->process = ctx->process;
+    kolo_status status = kolo_driver_submit(ctx->driver, made, request == NULL);
+    if (status != KOLO_OK) {
+        kolo_request_release(made);
+        return status;
+    }
+    if (request == NULL)
+        return wait_and_free(ctx, made);
+    *request = made;
+    return KOLO_OK;
+}
+
+static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo_args *given, kolo_request **request)
+{
+    kolo_args args;
+    kolo_operation operation;
+    kolo_piece piece;
+    const kolo_tensor *shape_of = NULL;
+    KOLO_TRY(kolo_args_read(given, &args));
+    KOLO_TRY(kolo_check_operation(collective, &args, ctx->job.size, &operation));
+    KOLO_TRY(kolo_check_piece(&operation, &args, ctx->job.size, ctx->job.rank, &piece, &shape_of));
+    operation.piece_count = 1;
+    return submit(ctx, &args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
+}
+
+static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args, kolo_request **request)
+{
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK)
+        status = run(ctx, collective, args, request);
+    /* A named operation has its name in the error already where the engine made it. */
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, collective, NULL);
+}
+
+kolo_status kolo_allreduce(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    return run_named(ctx, KOLO_ALLREDUCE, args, request);
+}
+
+kolo_status kolo_broadcast(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    return run_named(ctx, KOLO_BROADCAST, args, request);
+}
+
+kolo_status kolo_reduce_scatter(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    return run_named(ctx, KOLO_REDUCE_SCATTER, args, request);
+}
+
+kolo_status kolo_allgather(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    return run_named(ctx, KOLO_ALLGATHER, args, request);
+}
+
+/* ---- barrier ------------------------------------------------------------------------------------------------ */
+
+static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_request **request)
+{
+    kolo_args args = KOLO_ARGS_INIT;
+    kolo_operation operation;
+    if (given != NULL)
+        KOLO_TRY(kolo_args_read(given, &args));
+    KOLO_TRY(kolo_check_operation(KOLO_BARRIER, &args, ctx->job.size, &operation));
+    return submit(ctx, &args, &operation, NULL, NULL, NULL, request);
+}
+
+kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK)
+        status = run_barrier(ctx, args, request);
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_BARRIER, NULL);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------------- */
+
+typedef struct piece_lists {
+    kolo_piece *pieces;
+    kolo_args *args; /* copies: shapes are pointed to */
+    int32_t *ndims;
+    const int64_t **shapes;
+} piece_lists;
+
+static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_t count, kolo_operation *operation, piece_lists *lists)
+{
+    /* Elements are as far apart as the caller's version of the struct is long. */
+    const char *at = (const char *)given;
+    for (size_t i = 0; i < count; i++, at += given->struct_size) {
+        const kolo_tensor *shape_of = NULL;
+        KOLO_TRY(kolo_args_read((const kolo_args *)(const void *)at, &lists->args[i]));
+        if (lists->args[i].struct_size != given->struct_size)
+            return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", i,
+                             lists->args[i].struct_size, given->struct_size);
+        if (i == 0)
+            KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, &lists->args[0], ctx->job.size, operation));
+        kolo_status status = kolo_check_piece(operation, &lists->args[i], ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
+        if (status != KOLO_OK) {
+            char detail[600];
+            snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
+            return kolo_fail(status, "tensor %zu of the group: %s", i, detail);
+        }
+        lists->ndims[i] = shape_of->ndim;
+        lists->shapes[i] = shape_of->shape;
+    }
+    return KOLO_OK;
+}
+
+static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    if (args == NULL || count == 0 || count > KOLO_PIECES_MAX)
+        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count, args == NULL ? ", and args is NULL" : "");
+    piece_lists lists = {
+        .pieces = calloc(count, sizeof(*lists.pieces)),
+        .args = calloc(count, sizeof(*lists.args)),
+        .ndims = calloc(count, sizeof(*lists.ndims)),
+        .shapes = calloc(count, sizeof(*lists.shapes)),
+    };
+    kolo_operation operation;
+    kolo_status status;
+    if (lists.pieces == NULL || lists.args == NULL || lists.ndims == NULL || lists.shapes == NULL)
+        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
+    else
+        status = check_pieces(ctx, args, count, &operation, &lists);
+    if (status == KOLO_OK) {
+        operation.piece_count = count;
+        status = submit(ctx, &lists.args[0], &operation, lists.pieces, lists.ndims, lists.shapes, request);
+    }
+    free(lists.pieces);
+    free(lists.args);
+    free(lists.ndims);
+    free(lists.shapes);
+    return status;
+}
+
+kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK)
+        status = run_group(ctx, args, count, request);
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_ALLREDUCE, NULL);
+}
+
+void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count)
+{
+    bool valid = count >= 0 && size > 0 && rank >= 0 && rank < size;
+    kolo_range range = valid ? kolo_slice_of(count, size, rank) : (kolo_range){0, 0};
+    *offset = range.offset;
+    *slice_count = range.count;
+}

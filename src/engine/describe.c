@@ -1,0 +1,169 @@
+/* describe.c - canonical descriptions of operations: encode, validate, print, compare. */
+#include "engine/describe.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* LEB128: most dimensions take one or two bytes, so thousands of tensors fit in one description. */
+static void write_varint(kolo_writer *writer, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        kolo_write_u8(writer, (uint8_t)(value | 0x80));
+    kolo_write_u8(writer, (uint8_t)value);
+}
+
+static uint64_t read_varint(kolo_reader *reader)
+{
+    uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64; shift += 7) {
+        uint8_t byte = kolo_read_u8(reader);
+        value |= (uint64_t)(byte & 0x7f) << shift;
+        if ((byte & 0x80) == 0)
+            return value;
+    }
+    reader->ok = false;
+    return 0;
+}
+
+void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation)
+{
+    kolo_write_u8(writer, (uint8_t)operation->collective);
+    kolo_write_u8(writer, (uint8_t)operation->op);
+    kolo_write_u32(writer, (uint32_t)operation->root);
+    kolo_write_f64(writer, operation->prescale);
+    kolo_write_f64(writer, operation->postscale);
+    kolo_write_u32(writer, (uint32_t)operation->piece_count);
+}
+
+void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape)
+{
+    kolo_write_u8(writer, (uint8_t)type);
+    kolo_write_u8(writer, (uint8_t)ndim);
+    for (int32_t d = 0; d < ndim; d++)
+        write_varint(writer, (uint64_t)shape[d]);
+}
+
+static bool read_operation(kolo_reader *reader, kolo_operation *operation)
+{
+    uint8_t collective = kolo_read_u8(reader);
+    uint8_t op = kolo_read_u8(reader);
+    *operation = (kolo_operation){.collective = (kolo_collective)collective, .op = (kolo_reduce_op)op};
+    operation->root = (int32_t)kolo_read_u32(reader);
+    operation->prescale = kolo_read_f64(reader);
+    operation->postscale = kolo_read_f64(reader);
+    operation->piece_count = kolo_read_u32(reader);
+    return reader->ok && collective < KOLO_COLLECTIVE_COUNT && op <= KOLO_PRODUCT &&
+           operation->piece_count <= KOLO_PIECES_MAX;
+}
+
+typedef struct piece {
+    kolo_dtype_id type;
+    int32_t ndim;
+    int64_t shape[KOLO_MAX_DIMS];
+} piece;
+
+static bool read_piece(kolo_reader *reader, piece *out)
+{
+    uint8_t type = kolo_read_u8(reader);
+    uint8_t ndim = kolo_read_u8(reader);
+    if (!reader->ok || type >= KOLO_DTYPE_COUNT || ndim > KOLO_MAX_DIMS)
+        return false;
+    out->type = (kolo_dtype_id)type;
+    out->ndim = ndim;
+    for (int32_t d = 0; d < ndim; d++)
+        out->shape[d] = (int64_t)read_varint(reader);
+    return reader->ok;
+}
+
+bool kolo_description_valid(const void *bytes, size_t size)
+{
+    kolo_reader reader;
+    kolo_reader_init(&reader, bytes, size);
+    kolo_operation operation;
+    if (!read_operation(&reader, &operation))
+        return false;
+    piece ignored;
+    for (size_t i = 0; i < operation.piece_count; i++)
+        if (!read_piece(&reader, &ignored))
+            return false;
+    return kolo_reader_done(&reader);
+}
+
+/* A text that grows up to its capacity and is cut there. */
+typedef struct text_out {
+    char *text;
+    size_t capacity, size;
+} text_out;
+
+static void KOLO_PRINTF(2, 3) append(text_out *out, const char *format, ...)
+{
+    if (out->size + 1 >= out->capacity)
+        return;
+    va_list list;
+    va_start(list, format);
+    int n = vsnprintf(out->text + out->size, out->capacity - out->size, format, list);
+    va_end(list);
+    if (n > 0)
+        out->size += (size_t)n < out->capacity - out->size ? (size_t)n : out->capacity - out->size - 1;
+}
+
+static void append_operation(text_out *out, const kolo_operation *operation)
+{
+    append(out, "%s", kolo_collective_name(operation->collective));
+    if (operation->collective == KOLO_ALLREDUCE || operation->collective == KOLO_REDUCE_SCATTER)
+        append(out, " %s", kolo_reduce_op_name(operation->op));
+    if (operation->collective == KOLO_BROADCAST)
+        append(out, " from rank %d", operation->root);
+    if (operation->prescale < 1.0 || operation->prescale > 1.0)
+        append(out, " prescale %g", operation->prescale);
+    if (operation->postscale < 1.0 || operation->postscale > 1.0)
+        append(out, " postscale %g", operation->postscale);
+}
+
+char *kolo_description_format(const void *bytes, size_t size, size_t focus, char *text, size_t capacity)
+{
+    text_out out = {.text = text, .capacity = capacity};
+    text[0] = '\0';
+    kolo_reader reader;
+    kolo_reader_init(&reader, bytes, size);
+    kolo_operation operation;
+    if (!read_operation(&reader, &operation)) {
+        append(&out, "(malformed description)");
+        return text;
+    }
+    append_operation(&out, &operation);
+    if (operation.piece_count > 1)
+        append(&out, " of %zu tensors, tensor %zu:", operation.piece_count, focus);
+    piece p;
+    for (size_t i = 0; i < operation.piece_count && read_piece(&reader, &p); i++) {
+        if (i != focus)
+            continue;
+        append(&out, " %s [", kolo_dtype_name(p.type));
+        for (int32_t d = 0; d < p.ndim; d++)
+            append(&out, "%s%lld", d > 0 ? ", " : "", (long long)p.shape[d]);
+        append(&out, "]");
+    }
+    return text;
+}
+
+static bool same_piece(const piece *a, const piece *b)
+{
+    return a->type == b->type && a->ndim == b->ndim &&
+           memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof(a->shape[0])) == 0;
+}
+
+size_t kolo_description_difference(const void *a, size_t a_size, const void *b, size_t b_size)
+{
+    kolo_reader ra, rb;
+    kolo_reader_init(&ra, a, a_size);
+    kolo_reader_init(&rb, b, b_size);
+    kolo_operation oa, ob;
+    if (!read_operation(&ra, &oa) || !read_operation(&rb, &ob) || oa.piece_count != ob.piece_count)
+        return 0;
+    piece pa, pb;
+    for (size_t i = 0; i < oa.piece_count && read_piece(&ra, &pa) && read_piece(&rb, &pb); i++)
+        if (!same_piece(&pa, &pb))
+            return i;
+    return 0;
+}

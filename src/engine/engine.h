@@ -1,0 +1,76 @@
+/* engine.h - the one state machine: queue -> agreed on? -> group -> run -> complete.
+ *
+ *      submit (any thread)
+ *         │ bounded lock-free queue
+ *         ▼                                                            ┌─────────► DONE
+ *      submitted ──► negotiated (negotiate.h) ──► grouped (group.h) ──► run by an executor
+ *         │                │                         │                       │
+ *         └────────────────┴───────── job broken ────┴── canceled, drained ──┴──► DONE with the job's error
+ *
+ * kolo_engine_step never blocks, reads no clock, starts no thread and draws no random number. Everything except submit and idle
+ * is for the holder of the engine's token (driver.h), or the simulator. */
+#ifndef KOLO_ENGINE_ENGINE_H
+#define KOLO_ENGINE_ENGINE_H
+
+#include "base/log.h"
+#include "engine/group.h"
+#include "engine/request.h"
+#include <kolo/transport.h>
+
+typedef struct kolo_engine kolo_engine;
+
+typedef struct kolo_engine_options {
+    int32_t rank, size;
+    const int32_t *ring; /* ring[position] = rank; copied */
+    const kolo_log *log; /* outlives the engine */
+    size_t queue_depth;
+    int32_t groups_in_flight;
+    int64_t chunk_bytes;
+    int64_t fusion_bytes; /* 0: no fusion */
+    int64_t stall_ns;     /* 0: no warnings */
+    kolo_price_model model; /* the same on all ranks */
+    const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
+    /* A request is over; called by the step that finished it, after its callback. May be NULL. */
+    void (*finished)(void *user, kolo_request *request);
+    /* The configured value of KOLO_<name> for the transport, or NULL. May be NULL. */
+    const char *(*option)(void *user, const char *name);
+    void *user;
+} kolo_engine_options;
+
+KOLO_NODISCARD kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine **engine);
+/* The transport must be destroyed or closed before. Requests that are not over fail with KOLO_ERR_STATE. */
+void kolo_engine_destroy(kolo_engine *engine);
+
+/* Fills in rank, size, user and the upcalls of a transport's environment. */
+void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env);
+/* The connected transport; once, before the first step. */
+void kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport);
+
+/* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
+KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);
+
+/* One step at `now_ns`. Returns how much happened; 0: nothing to do until a message, a submission, or the next alarm. */
+int kolo_engine_step(kolo_engine *engine, int64_t now_ns);
+/* When the engine wants to be stepped even if nothing happens; INT64_MAX: never. */
+int64_t kolo_engine_alarm_ns(const kolo_engine *engine);
+
+/* No request of this rank is under way or queued. Any thread: a snapshot. */
+bool kolo_engine_idle(const kolo_engine *engine);
+/* Something was submitted that no step has taken yet. A submitter is counted before it pushes, so that one who sets "I sleep" and then
+ * sees false cannot miss it, if the submitter looks for sleepers after submitting. */
+bool kolo_engine_queued(const kolo_engine *engine);
+
+/* Breaks the job on purpose: every rank's requests fail with this error. */
+void kolo_engine_abort(kolo_engine *engine, const kolo_error *error);
+/* The error that broke the job, or NULL. */
+const kolo_error *kolo_engine_error(const kolo_engine *engine);
+/* From now on a peer that goes is not an error: everybody is leaving. */
+void kolo_engine_leave(kolo_engine *engine);
+
+/* What it did since creation, for tests and kolo-perf. */
+typedef struct kolo_engine_counters {
+    uint64_t control_messages, requests, groups, fused_tensors;
+} kolo_engine_counters;
+void kolo_engine_count(const kolo_engine *engine, kolo_engine_counters *counters);
+
+#endif

@@ -1,0 +1,65 @@
+/* executor.h - runs one schedule over a transport. Knows nothing of tensors, names or ranks' agreement.
+ *
+ *     start ──► advance / completed, until finished
+ *     cancel: no further step is begun; finished once everything posted has come back */
+#ifndef KOLO_ENGINE_EXECUTOR_H
+#define KOLO_ENGINE_EXECUTOR_H
+
+#include "base/dtype.h"
+#include "plan/schedule.h"
+#include <kolo/transport.h>
+
+typedef struct kolo_executor kolo_executor;
+
+/* The cookie of a posting. */
+typedef struct kolo_posting {
+    kolo_executor *executor;
+    uint32_t step;
+} kolo_posting;
+
+/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at base + e * element size
+ * (a base may lie outside the memory where only a slice of it exists). */
+typedef struct kolo_execution {
+    const kolo_schedule *schedule; /* sealed; outlives the execution */
+    uintptr_t base[3];             /* by kolo_buffer */
+    kolo_dtype_id type;
+    kolo_reduce_op op;
+    int32_t size;      /* ranks, for AVERAGE */
+    double postscale;
+    uint64_t tag;      /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
+} kolo_execution;
+
+enum { KOLO_EXECUTOR_MESSAGE_BITS = 20 };
+
+struct kolo_executor {
+    const kolo_transport_ops *ops;
+    kolo_transport *transport;
+    kolo_execution run;
+    size_t element_bytes;
+    uint32_t *waits;        /* per step: how many steps it still waits for */
+    uint32_t *ready;        /* queue of runnable steps, in order of becoming so */
+    kolo_posting *postings; /* per step */
+    size_t capacity;
+    uint32_t ready_head, ready_tail;
+    size_t steps_left;
+    size_t posted;          /* at the transport now */
+    bool canceled;
+    kolo_status status;     /* the first failure */
+    uint32_t failed_step;
+};
+
+void kolo_executor_init(kolo_executor *executor);
+void kolo_executor_fini(kolo_executor *executor);
+
+/* Begins; runs nothing yet. Memory is kept from run to run. */
+KOLO_NODISCARD kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_ops *ops, kolo_transport *transport,
+                                               const kolo_execution *run);
+/* Runs steps that are ready, at most `budget`; returns how many. A failing step cancels the rest (see status). */
+int kolo_executor_advance(kolo_executor *executor, int budget);
+/* A posting has come back. */
+void kolo_executor_completed(kolo_posting *posting, kolo_status status);
+void kolo_executor_cancel(kolo_executor *executor, kolo_status status);
+/* Everything is done, or canceled and come back. */
+bool kolo_executor_finished(const kolo_executor *executor);
+
+#endif

@@ -1,0 +1,142 @@
+/* group.c - forming fusion groups out of a batch. */
+#include "engine/group.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int64_t piece_bytes(const kolo_piece *piece)
+{
+    return piece->count * (int64_t)kolo_dtype_size(piece->type);
+}
+
+/* The batch, flattened to tensors that have elements. */
+typedef struct batch {
+    kolo_member *members;
+    kolo_fusion_item *items;
+    kolo_association *associations;
+    size_t count;
+} batch;
+
+static bool same_work(const batch *all, size_t i, size_t j)
+{
+    const kolo_operation *a = &all->members[i].request->operation, *b = &all->members[j].request->operation;
+    return a->collective == b->collective && a->op == b->op && all->members[i].piece->type == all->members[j].piece->type &&
+           all->associations[i] == all->associations[j] && memcmp(&a->prescale, &b->prescale, sizeof(double)) == 0 &&
+           memcmp(&a->postscale, &b->postscale, sizeof(double)) == 0;
+}
+
+/* The key of an item is the index of the first item with the same work: exact, and short to find, since a batch holds few kinds. */
+static uint64_t work_key(const batch *all, size_t index)
+{
+    uint64_t key = 0;
+    for (size_t i = index; i > 0; i--)
+        if (same_work(all, i - 1, index))
+            return all->items[i - 1].key;
+    for (size_t i = 0; i < index; i++)
+        key = all->items[i].key >= key ? all->items[i].key + 1 : key;
+    return key;
+}
+
+static void flatten(const kolo_group_policy *policy, kolo_request *const *requests, size_t count, batch *out)
+{
+    for (size_t r = 0; r < count; r++) {
+        const kolo_operation *operation = &requests[r]->operation;
+        for (size_t p = 0; p < operation->piece_count; p++) {
+            const kolo_piece *piece = &requests[r]->pieces[p];
+            if (piece->count == 0)
+                continue;
+            size_t i = out->count++;
+            out->members[i] = (kolo_member){.request = requests[r], .piece = piece};
+            out->associations[i] = kolo_plan_association(operation->collective, piece_bytes(piece), policy->size);
+            out->items[i] = (kolo_fusion_item){
+                .key = work_key(out, i),
+                .bytes = piece_bytes(piece),
+                .fusable = operation->collective == KOLO_ALLREDUCE && policy->fusion_bytes > 0,
+            };
+        }
+    }
+}
+
+static kolo_group *group_create(const batch *all, uint32_t index, size_t first)
+{
+    size_t members = 0;
+    for (size_t i = first; i < all->count; i++)
+        members += all->items[i].group == index;
+    kolo_group *group = calloc(1, sizeof(*group) + members * sizeof(kolo_member));
+    if (group == NULL)
+        return NULL;
+    const kolo_member *lead = &all->members[first];
+    group->operation = lead->request->operation;
+    group->type = lead->piece->type;
+    group->association = all->associations[first];
+    for (size_t i = first; i < all->count; i++)
+        if (all->items[i].group == index)
+            group->members[group->member_count++] = all->members[i];
+    return group;
+}
+
+/* Groups are numbered by their first item, so one pass finds each group's first item in order. */
+static kolo_status link_groups(const batch *all, uint32_t *next_number, kolo_group **first)
+{
+    kolo_group **end = first;
+    uint32_t made = 0;
+    for (size_t i = 0; i < all->count; i++) {
+        if (all->items[i].group != made)
+            continue;
+        kolo_group *group = group_create(all, made++, i);
+        if (group == NULL)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+        group->number = (*next_number)++;
+        *end = group;
+        end = &group->next;
+    }
+    return KOLO_OK;
+}
+
+kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests, size_t count,
+                             uint32_t *next_number, kolo_group **first)
+{
+    size_t pieces = 0;
+    *first = NULL;
+    for (size_t r = 0; r < count; r++)
+        pieces += requests[r]->operation.piece_count;
+    if (pieces == 0)
+        return KOLO_OK;
+    batch all = {.members = malloc(pieces * sizeof(kolo_member)),
+                 .items = malloc(pieces * sizeof(kolo_fusion_item)),
+                 .associations = malloc(pieces * sizeof(kolo_association))};
+    kolo_status status = KOLO_OK;
+    if (all.members == NULL || all.items == NULL || all.associations == NULL) {
+        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of %zu tensors", pieces);
+    } else {
+        flatten(policy, requests, count, &all);
+        kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, policy->size, &policy->model);
+        status = link_groups(&all, next_number, first);
+    }
+    free(all.members);
+    free(all.items);
+    free(all.associations);
+    return status;
+}
+
+kolo_status kolo_memory_reserve(kolo_memory *memory, size_t bytes)
+{
+    enum { PAGE = 4096 };
+    if (bytes <= memory->bytes)
+        return KOLO_OK;
+    size_t rounded = (bytes + PAGE - 1) / PAGE * PAGE;
+    free(memory->data);
+    *memory = (kolo_memory){0};
+    if ((memory->data = aligned_alloc(PAGE, rounded)) == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory: a buffer of %zu bytes for tensors under way", rounded);
+    memory->bytes = rounded;
+    return KOLO_OK;
+}
+
+void kolo_memory_fini(kolo_memory *memory)
+{
+    free(memory->data);
+    *memory = (kolo_memory){0};
+}

@@ -1,0 +1,81 @@
+/* group.h - fusion groups: tensors that move as one. From a batch of agreed requests to memory that an executor can work on.
+ *
+ * A group of one tensor works on the caller's memory. A larger one is packed slice-major into an arena, and unpacked at the end
+ * (plan/slice.h says why this keeps the bits). */
+#ifndef KOLO_ENGINE_GROUP_H
+#define KOLO_ENGINE_GROUP_H
+
+#include "engine/executor.h"
+#include "engine/request.h"
+#include "plan/algorithm.h"
+#include "plan/fusion.h"
+
+/* One tensor of one request. */
+typedef struct kolo_member {
+    kolo_request *request;
+    const kolo_piece *piece;
+} kolo_member;
+
+/*     queued ──► running ──► finished
+ * Groups are formed, numbered and started in the same order on all ranks. */
+typedef struct kolo_group {
+    struct kolo_group *next;
+    uint32_t number;
+    kolo_operation operation;
+    kolo_dtype_id type;
+    kolo_association association;
+    size_t member_count;
+    kolo_member members[];
+} kolo_group;
+
+/* What forming needs to know; the same on all ranks. */
+typedef struct kolo_group_policy {
+    int32_t size;
+    int64_t fusion_bytes;
+    kolo_price_model model;
+} kolo_group_policy;
+
+/* Forms groups of a batch: *first .. linked in order, numbers counted up from *next_number. Tensors without elements join no group. */
+KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests, size_t count,
+                                            uint32_t *next_number, kolo_group **first);
+
+/* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the speed). */
+typedef struct kolo_memory {
+    void *data;
+    size_t bytes;
+} kolo_memory;
+KOLO_NODISCARD kolo_status kolo_memory_reserve(kolo_memory *memory, size_t bytes);
+void kolo_memory_fini(kolo_memory *memory);
+
+/* One group at work. */
+typedef struct kolo_runner {
+    kolo_group *group; /* NULL: free */
+    kolo_executor executor;
+    kolo_schedule schedule;
+    const kolo_algorithm *algorithm;
+    int64_t *slice_offsets; /* size + 1 */
+    int64_t *counts;        /* of the members */
+    size_t counts_capacity;
+    bool packed;
+    kolo_memory arena, scratch;
+} kolo_runner;
+
+/* The fixed surroundings of a runner. */
+typedef struct kolo_runner_env {
+    const kolo_transport_ops *ops;
+    kolo_transport *transport;
+    int32_t rank, size;
+    const int32_t *ring;
+    int64_t chunk_bytes;
+    kolo_price_model model;
+    const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
+} kolo_runner_env;
+
+KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
+void kolo_runner_fini(kolo_runner *runner);
+/* Packs, plans and starts. On an error the runner stays free. */
+KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
+/* After the executor finished well: results into the callers' memory. */
+void kolo_runner_unpack(kolo_runner *runner, const kolo_runner_env *env);
+
+#endif

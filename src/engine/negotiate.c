@@ -1,0 +1,415 @@
+/* negotiate.c - rounds: contributions fill, complete subtrees report up, decisions come down. */
+#include "engine/negotiate.h"
+
+#include "base/error.h"
+#include "engine/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size, const kolo_negotiation_hooks *hooks)
+{
+    memset(negotiation, 0, sizeof(*negotiation));
+    negotiation->rank = rank;
+    negotiation->size = size;
+    negotiation->children = kolo_tree_children(rank, size);
+    negotiation->all = (1u << (negotiation->children + 1)) - 1;
+    negotiation->hooks = *hooks;
+    kolo_registry_init(&negotiation->registry);
+    if ((negotiation->out = malloc(KOLO_CONTROL_BODY_BYTES)) == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for the negotiation's messages");
+    kolo_writer_init(&negotiation->writer, negotiation->out, KOLO_CONTROL_BODY_BYTES);
+    return KOLO_OK;
+}
+
+void kolo_negotiation_fini(kolo_negotiation *negotiation)
+{
+    kolo_registry_fini(&negotiation->registry);
+    free(negotiation->out);
+    free(negotiation->decided);
+    free(negotiation->batch);
+    memset(negotiation, 0, sizeof(*negotiation));
+}
+
+static void rewind_out(kolo_negotiation *negotiation)
+{
+    kolo_writer_init(&negotiation->writer, negotiation->out, KOLO_CONTROL_BODY_BYTES);
+}
+
+/* Grows an array of pointers to hold one more. */
+static bool reserve(void *array_of_pointers, size_t count, size_t *capacity)
+{
+    void ***array = array_of_pointers;
+    if (count < *capacity)
+        return true;
+    size_t wanted = *capacity > 0 ? *capacity * 2 : 64;
+    void **grown = realloc(*array, wanted * sizeof(void *));
+    if (grown == NULL)
+        return false;
+    *array = grown;
+    *capacity = wanted;
+    return true;
+}
+
+/* ---- a round fills ---------------------------------------------------------------------------- */
+
+/* Whose contribution a bit of `have` is. */
+static bool contributor_ranks(const kolo_negotiation *negotiation, int32_t bit, kolo_ranks *ranks)
+{
+    if (bit == 0)
+        return kolo_ranks_add(ranks, negotiation->rank, negotiation->rank);
+    return kolo_tree_subtree(kolo_tree_child(negotiation->rank, bit - 1), negotiation->size, ranks);
+}
+
+/* Some described the tensor anew, others named its slot: spell the slot out, so that all can be compared. */
+static kolo_status spell_out_unchanged(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    for (int32_t bit = 0; bit <= negotiation->children; bit++) {
+        if ((entry->unchanged >> bit & 1) == 0)
+            continue;
+        kolo_ranks ranks;
+        kolo_ranks_init(&ranks);
+        bool ok = contributor_ranks(negotiation, bit, &ranks) &&
+                  kolo_entry_add_variant(entry, entry->agreed, entry->agreed_size, &ranks);
+        kolo_ranks_fini(&ranks);
+        if (!ok)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory to compare descriptions of tensor '%s'", entry->name);
+    }
+    entry->unchanged = 0;
+    return KOLO_OK;
+}
+
+static void write_report(kolo_negotiation *negotiation, const kolo_entry *entry)
+{
+    if (entry->variant_count == 0)
+        kolo_up_write_ready(&negotiation->writer, entry->slot);
+    else
+        kolo_up_write_describe(&negotiation->writer, entry->name, entry->variants, entry->variant_count);
+}
+
+/* Appends to the message for the parent, sending it first when full. */
+static kolo_status report(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    kolo_writer before = negotiation->writer;
+    write_report(negotiation, entry);
+    if (!negotiation->writer.ok) {
+        KOLO_TRY(negotiation->hooks.send_up(negotiation->hooks.user, before.data, before.size));
+        rewind_out(negotiation);
+        write_report(negotiation, entry);
+        if (!negotiation->writer.ok)
+            return kolo_fail(KOLO_ERR_INTERNAL, "tensor '%s' does not fit in a control message", entry->name);
+    }
+    entry->forwarded = true;
+    kolo_entry_reset_round(entry);
+    return KOLO_OK;
+}
+
+static kolo_status complete(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    if (entry->variant_count > 0)
+        KOLO_TRY(spell_out_unchanged(negotiation, entry));
+    if (negotiation->rank != 0)
+        return report(negotiation, entry);
+    if (!reserve(&negotiation->decided, negotiation->decided_count, &negotiation->decided_capacity))
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for the list of ready tensors");
+    negotiation->decided[negotiation->decided_count++] = entry;
+    return KOLO_OK;
+}
+
+static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, int32_t bit)
+{
+    if (entry->have == 0)
+        entry->since_ns = negotiation->now_ns;
+    entry->have |= 1u << bit;
+    return entry->have == negotiation->all ? complete(negotiation, entry) : KOLO_OK;
+}
+
+/* ---- this rank's own submissions ---------------------------------------------------------------- */
+
+static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    kolo_request *request = entry->head;
+    entry->announced = true;
+    bool same = entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
+                memcmp(entry->agreed, request->description, request->description_size) == 0;
+    if (same) {
+        entry->unchanged |= 1u;
+        return contribute(negotiation, entry, 0);
+    }
+    kolo_ranks self;
+    kolo_ranks_init(&self);
+    bool ok = kolo_ranks_add(&self, negotiation->rank, negotiation->rank) &&
+              kolo_entry_add_variant(entry, request->description, request->description_size, &self);
+    kolo_ranks_fini(&self);
+    if (!ok)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory to describe tensor '%s'", entry->name);
+    return contribute(negotiation, entry, 0);
+}
+
+kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request *request)
+{
+    kolo_entry *entry = kolo_registry_get(&negotiation->registry, request->name);
+    if (entry == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", request->name);
+    request->next_same_name = NULL;
+    if (entry->head != NULL) {
+        entry->tail->next_same_name = request;
+        entry->tail = request;
+        return KOLO_OK;
+    }
+    entry->head = entry->tail = request;
+    return announce(negotiation, entry);
+}
+
+kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request *request)
+{
+    kolo_entry *entry = kolo_registry_find(&negotiation->registry, request->name);
+    if (entry == NULL || entry->head != request)
+        return kolo_fail(KOLO_ERR_INTERNAL, "request '%s' is not at the head of its name", request->name);
+    entry->head = request->next_same_name;
+    if (entry->head == NULL)
+        entry->tail = NULL;
+    entry->announced = entry->forwarded = false;
+    return entry->head != NULL ? announce(negotiation, entry) : KOLO_OK;
+}
+
+/* ---- children's reports ------------------------------------------------------------------------- */
+
+static kolo_status child_ready(kolo_negotiation *negotiation, int32_t bit, uint32_t slot)
+{
+    kolo_entry *entry = kolo_registry_slot(&negotiation->registry, slot);
+    if (entry == NULL || (entry->have >> bit & 1) != 0)
+        return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d is ready for slot %u, which %s",
+                         kolo_tree_child(negotiation->rank, bit - 1), slot, entry == NULL ? "does not exist" : "it said before");
+    entry->unchanged |= 1u << bit;
+    return contribute(negotiation, entry, bit);
+}
+
+static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, const kolo_up *up)
+{
+    int32_t child = kolo_tree_child(negotiation->rank, bit - 1);
+    kolo_entry *entry = kolo_registry_get(&negotiation->registry, up->name);
+    if (entry == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", up->name);
+    if ((entry->have >> bit & 1) != 0)
+        return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d describes tensor '%s' twice", child, up->name);
+    for (size_t i = 0; i < up->variant_count; i++) {
+        const kolo_variant *variant = &up->variants[i];
+        if (!kolo_entry_add_variant(entry, variant->description, variant->description_size, &variant->ranks))
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory to describe tensor '%s'", up->name);
+    }
+    return contribute(negotiation, entry, bit);
+}
+
+kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, kolo_reader *body)
+{
+    kolo_up up;
+    while (body->offset < body->size) {
+        bool ok = kolo_up_read(body, negotiation->size, &up);
+        kolo_status status = KOLO_OK;
+        if (!ok)
+            status = kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent a report that does not decode",
+                               kolo_tree_child(negotiation->rank, child));
+        else if (up.kind == KOLO_UP_READY)
+            status = child_ready(negotiation, child + 1, up.slot);
+        else
+            status = child_describes(negotiation, child + 1, &up);
+        kolo_up_fini(&up);
+        KOLO_TRY(status);
+    }
+    return KOLO_OK;
+}
+
+/* ---- decisions, at the root ----------------------------------------------------------------------- */
+
+/* "ranks 0-2: allreduce sum float32 [512, 784]; rank 3: allreduce sum float32 [784, 512]" */
+static void explain_disagreement(const kolo_entry *entry, kolo_down *down)
+{
+    const kolo_variant *first = &entry->variants[0], *second = &entry->variants[1];
+    size_t focus = kolo_description_difference(first->description, first->description_size, second->description,
+                                               second->description_size);
+    size_t used = 0;
+    for (size_t i = 0; i < entry->variant_count && used < sizeof(down->text); i++) {
+        const kolo_variant *variant = &entry->variants[i];
+        char ranks[128], what[320];
+        kolo_ranks_format(&variant->ranks, ranks, sizeof(ranks));
+        kolo_description_format(variant->description, variant->description_size, focus, what, sizeof(what));
+        bool one = strpbrk(ranks, ",-.") == NULL;
+        int n = snprintf(down->text + used, sizeof(down->text) - used, "%s%s %s: %s", i > 0 ? "; " : "", one ? "rank" : "ranks",
+                         ranks, what);
+        used += n > 0 ? (size_t)n : 0;
+    }
+    kolo_ranks_format(&entry->variants[entry->variant_count - 1].ranks, down->ranks, sizeof(down->ranks));
+}
+
+static void decide(kolo_negotiation *negotiation, kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
+{
+    memset(down, 0, sizeof(*down));
+    snprintf(down->name, sizeof(down->name), "%s", entry->name);
+    down->slot = entry->slot;
+    if (entry->variant_count == 0) {
+        down->kind = KOLO_DOWN_RUN;
+    } else if (entry->variant_count == 1) {
+        down->kind = KOLO_DOWN_ASSIGN;
+        if (entry->slot == KOLO_NO_SLOT)
+            down->slot = (*free_slot)++;
+    } else {
+        down->kind = KOLO_DOWN_FAIL;
+        explain_disagreement(entry, down);
+    }
+    kolo_entry_reset_round(entry);
+    entry->forwarded = true;
+    (void)negotiation;
+}
+
+/* Sends a batch down, and applies it here. */
+static kolo_status emit(kolo_negotiation *negotiation, const void *body, size_t size)
+{
+    KOLO_TRY(negotiation->hooks.send_down(negotiation->hooks.user, body, size));
+    kolo_reader reader;
+    kolo_reader_init(&reader, body, size);
+    return kolo_negotiation_down(negotiation, &reader);
+}
+
+static kolo_status flush_decisions(kolo_negotiation *negotiation, int *sent)
+{
+    kolo_down down;
+    uint32_t free_slot = kolo_registry_free_slot(&negotiation->registry);
+    size_t count = negotiation->decided_count;
+    for (size_t i = 0; i < count; i++) {
+        kolo_writer before = negotiation->writer;
+        decide(negotiation, negotiation->decided[i], &free_slot, &down);
+        kolo_down_write(&negotiation->writer, &down);
+        if (negotiation->writer.ok)
+            continue;
+        KOLO_TRY(emit(negotiation, before.data, before.size));
+        (*sent)++;
+        rewind_out(negotiation);
+        kolo_down_write(&negotiation->writer, &down);
+    }
+    KOLO_TRY(emit(negotiation, negotiation->writer.data, negotiation->writer.size));
+    (*sent)++;
+    rewind_out(negotiation);
+    /* Applying may have completed new rounds; they stay for the next flush. */
+    negotiation->decided_count -= count;
+    memmove(negotiation->decided, negotiation->decided + count, negotiation->decided_count * sizeof(kolo_entry *));
+    return KOLO_OK;
+}
+
+kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_now, int *sent)
+{
+    *sent = 0;
+    if (negotiation->rank == 0)
+        return decide_now && negotiation->decided_count > 0 ? flush_decisions(negotiation, sent) : KOLO_OK;
+    if (negotiation->writer.size == 0)
+        return KOLO_OK;
+    KOLO_TRY(negotiation->hooks.send_up(negotiation->hooks.user, negotiation->writer.data, negotiation->writer.size));
+    rewind_out(negotiation);
+    *sent = 1;
+    return KOLO_OK;
+}
+
+/* ---- decisions, everywhere ------------------------------------------------------------------------ */
+
+static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_down *down)
+{
+    kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_MISMATCH};
+    snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(entry->head->operation.collective));
+    snprintf(error.tensor, sizeof(error.tensor), "%s", entry->name);
+    snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
+    snprintf(error.message, sizeof(error.message), "ranks disagree about '%.40s': %s", entry->name, down->text);
+    negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
+}
+
+static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
+{
+    kolo_entry *entry = down->kind == KOLO_DOWN_RUN ? kolo_registry_slot(&negotiation->registry, down->slot)
+                                                    : kolo_registry_find(&negotiation->registry, down->name);
+    if (entry == NULL || entry->head == NULL || !entry->announced || !entry->forwarded || entry->head->running)
+        return kolo_fail(KOLO_ERR_PROTOCOL, "the root decided about '%s' (slot %u), which this rank has not reported",
+                         entry != NULL ? entry->name : down->name, down->slot);
+    entry->forwarded = false;
+    if (down->kind == KOLO_DOWN_FAIL) {
+        fail_head(negotiation, entry, down);
+        return KOLO_OK;
+    }
+    kolo_request *request = entry->head;
+    if (down->kind == KOLO_DOWN_ASSIGN)
+        KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description, request->description_size));
+    if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");
+    request->running = true;
+    negotiation->batch[negotiation->batch_count++] = request;
+    return KOLO_OK;
+}
+
+kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *body)
+{
+    if (negotiation->rank != 0)
+        KOLO_TRY(negotiation->hooks.send_down(negotiation->hooks.user, body->data + body->offset, body->size - body->offset));
+    kolo_down down;
+    negotiation->batch_count = 0;
+    while (body->offset < body->size) {
+        if (!kolo_down_read(body, &down))
+            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent decisions that do not decode", kolo_tree_parent(negotiation->rank));
+        KOLO_TRY(apply(negotiation, &down));
+    }
+    if (negotiation->batch_count == 0)
+        return KOLO_OK;
+    return negotiation->hooks.run(negotiation->hooks.user, negotiation->batch, negotiation->batch_count);
+}
+
+/* ---- who is missing ------------------------------------------------------------------------------- */
+
+static void missing_ranks(const kolo_negotiation *negotiation, const kolo_entry *entry, char *text, size_t capacity)
+{
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    for (int32_t bit = 0; bit <= negotiation->children; bit++)
+        if ((entry->have >> bit & 1) == 0) {
+            int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->rank, bit - 1);
+            (void)kolo_ranks_add(&ranks, rank, rank);
+        }
+    kolo_ranks_format(&ranks, text, capacity);
+    kolo_ranks_fini(&ranks);
+}
+
+bool kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char *ranks, size_t capacity)
+{
+    const kolo_entry *entry = kolo_registry_find(&negotiation->registry, request->name);
+    ranks[0] = '\0';
+    if (entry == NULL || entry->head != request || request->running || entry->forwarded || entry->have == negotiation->all)
+        return false;
+    missing_ranks(negotiation, entry, ranks, capacity);
+    return true;
+}
+
+typedef struct stall_scan {
+    const kolo_negotiation *negotiation;
+    int64_t since_ns;
+    kolo_stall_fn fn;
+    void *user;
+    bool waiting;
+} stall_scan;
+
+static void check_stall(void *user, kolo_entry *entry)
+{
+    stall_scan *scan = user;
+    if (entry->have == 0 || entry->have == scan->negotiation->all)
+        return;
+    scan->waiting = true;
+    if (entry->warned || entry->since_ns > scan->since_ns)
+        return;
+    char ranks[128];
+    missing_ranks(scan->negotiation, entry, ranks, sizeof(ranks));
+    entry->warned = true;
+    scan->fn(scan->user, entry, ranks);
+}
+
+bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user)
+{
+    stall_scan scan = {.negotiation = negotiation, .since_ns = since_ns, .fn = fn, .user = user};
+    kolo_registry_each(&negotiation->registry, check_stall, &scan);
+    return scan.waiting;
+}

@@ -1,0 +1,66 @@
+/* negotiate.h - which tensors are ready on every rank, in one agreed order, without a timer.
+ *
+ *                          root: all there ─► decide: same description? ─► batch
+ *      UP  ▲  "my subtree is ready for slot 7"                │ DOWN "run 7, 9, 12" / "these disagree"
+ *          │                                                  ▼
+ *      node: own submission + all children's reports       forward to children, then apply
+ *
+ * A node speaks only when something changed: an idle job sends nothing. What becomes ready while a step runs travels in one message.
+ * Cost of an operation: one way up, one way down. Bytes from neighbours are checked; a violation is KOLO_ERR_PROTOCOL. */
+#ifndef KOLO_ENGINE_NEGOTIATE_H
+#define KOLO_ENGINE_NEGOTIATE_H
+
+#include "engine/registry.h"
+#include "engine/tree.h"
+
+/* What the negotiation asks of its owner. */
+typedef struct kolo_negotiation_hooks {
+    void *user;
+    kolo_status (*send_up)(void *user, const void *body, size_t size);   /* to the parent */
+    kolo_status (*send_down)(void *user, const void *body, size_t size); /* to all children */
+    /* These requests are agreed on, in this order on all ranks; they may be fused with each other. */
+    kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
+    /* This request failed on all ranks alike. */
+    void (*fail)(void *user, kolo_request *request, const kolo_error *error);
+} kolo_negotiation_hooks;
+
+typedef struct kolo_negotiation {
+    int32_t rank, size, children;
+    uint32_t all; /* `have` of a complete subtree */
+    kolo_negotiation_hooks hooks;
+    kolo_registry registry;
+    uint8_t *out;          /* UP entries (below the root) or DOWN entries (root) since the last flush */
+    kolo_writer writer;    /* over out */
+    kolo_entry **decided;  /* root: complete, not yet sent down; in order */
+    size_t decided_count, decided_capacity;
+    kolo_request **batch;  /* of the DOWN message being applied */
+    size_t batch_count, batch_capacity;
+    int64_t now_ns;
+} kolo_negotiation;
+
+KOLO_NODISCARD kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size,
+                                                 const kolo_negotiation_hooks *hooks);
+void kolo_negotiation_fini(kolo_negotiation *negotiation);
+
+/* A request of this rank, after those of its name before it. */
+KOLO_NODISCARD kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request *request);
+/* A run (or failed) request is over: its name's next submission takes its turn. */
+KOLO_NODISCARD kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request *request);
+
+/* A message of child `child` (0 ..), or of the parent. */
+KOLO_NODISCARD kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, kolo_reader *body);
+KOLO_NODISCARD kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *body);
+
+/* Sends what has gathered: upward reports always; the root's decisions only if `decide`, so that while data moves, decisions gather
+ * to larger batches. *sent counts messages. */
+KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide, int *sent);
+
+/* Which ranks this node still waits for in the request's round ("3,5", with everybody below them in the tree); false when its subtree is
+ * complete, so that the root, or somebody elsewhere, waits. */
+bool kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char *ranks, size_t capacity);
+
+/* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits for ranks. */
+typedef void (*kolo_stall_fn)(void *user, const kolo_entry *entry, const char *ranks);
+bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user);
+
+#endif

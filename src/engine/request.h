@@ -1,0 +1,81 @@
+/* request.h - one submitted operation: what it is, whose memory it uses, and how it ended.
+ *
+ *     PENDING ──► FINISHING ──► DONE
+ *                 result set,   waiters may return
+ *                 callback runs
+ *
+ * Two parties hold references: the user's handle and the engine. The user may let go at any time; the memory named
+ * in the pieces is the engine's until DONE. */
+#ifndef KOLO_ENGINE_REQUEST_H
+#define KOLO_ENGINE_REQUEST_H
+
+#include "engine/describe.h"
+#include <kolo/kolo.h>
+#include <stdatomic.h>
+
+typedef enum kolo_request_state {
+    KOLO_REQUEST_PENDING,
+    KOLO_REQUEST_FINISHING,
+    KOLO_REQUEST_DONE
+} kolo_request_state;
+
+/* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
+ * reduce-scatter, of the output of an all-gather. */
+typedef struct kolo_piece {
+    const void *input;
+    void *output;
+    int64_t count;
+    kolo_dtype_id type;
+} kolo_piece;
+
+struct kolo_request {
+    _Atomic uint32_t state; /* kolo_request_state */
+    _Atomic uint32_t waited; /* somebody sleeps until DONE: wake the driver's sleepers */
+    _Atomic uint32_t refs;
+    kolo_operation operation;
+    kolo_piece *pieces;
+    char *name;
+    uint8_t *description;
+    size_t description_size;
+    kolo_status status;
+    kolo_error *error; /* NULL, or owned */
+    int64_t deadline_ns; /* INT64_MAX: none */
+    uint64_t flags;
+    kolo_done_fn done;
+    void *user;
+    struct kolo_driver *driver; /* whoever can make it progress; NULL under the simulator */
+    uint64_t process;           /* that submitted it; a forked child's is another */
+    /* The engine's own. */
+    size_t pieces_left;
+    bool running;
+    struct kolo_request *next_same_name;
+    struct kolo_request *live_prev, *live_next;
+};
+
+/* What a request is made of; everything is copied. shapes[i] has ndims[i] entries. */
+typedef struct kolo_request_spec {
+    const char *name;
+    kolo_operation operation;
+    const kolo_piece *pieces;
+    const int32_t *ndims;
+    const int64_t *const *shapes;
+    int64_t deadline_ns;
+    uint64_t flags;
+    kolo_done_fn done;
+    void *user;
+} kolo_request_spec;
+
+/* With one reference, the caller's. KOLO_ERR_INVALID when the description is too long. */
+KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **request);
+void kolo_request_retain(kolo_request *request);
+void kolo_request_release(kolo_request *request);
+
+static inline bool kolo_request_is_done(const kolo_request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) == KOLO_REQUEST_DONE;
+}
+
+/* Sets the result (error NULL: success), runs the callback, and publishes DONE. Once; by whoever drives the engine. */
+void kolo_request_finish(kolo_request *request, const kolo_error *error);
+
+#endif

@@ -1,0 +1,160 @@
+/* runner.c - one group at work: lay out, pack, plan, start; unpack. */
+#include "engine/group.h"
+
+#include "base/error.h"
+#include "plan/slice.h"
+#include "reduce/reduce.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kolo_status kolo_runner_init(kolo_runner *runner, int32_t size)
+{
+    memset(runner, 0, sizeof(*runner));
+    kolo_executor_init(&runner->executor);
+    kolo_schedule_init(&runner->schedule);
+    runner->slice_offsets = malloc(((size_t)size + 1) * sizeof(*runner->slice_offsets));
+    return runner->slice_offsets != NULL ? KOLO_OK : kolo_fail(KOLO_ERR_MEMORY, "no memory for slices of %d ranks", size);
+}
+
+void kolo_runner_fini(kolo_runner *runner)
+{
+    kolo_executor_fini(&runner->executor);
+    kolo_schedule_fini(&runner->schedule);
+    kolo_memory_fini(&runner->arena);
+    kolo_memory_fini(&runner->scratch);
+    free(runner->slice_offsets);
+    free(runner->counts);
+    memset(runner, 0, sizeof(*runner));
+}
+
+static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+{
+    if (group->member_count > runner->counts_capacity) {
+        free(runner->counts);
+        runner->counts_capacity = 0;
+        if ((runner->counts = malloc(group->member_count * sizeof(*runner->counts))) == NULL)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", group->member_count);
+        runner->counts_capacity = group->member_count;
+    }
+    for (size_t i = 0; i < group->member_count; i++)
+        runner->counts[i] = group->members[i].piece->count;
+    kolo_slice_layout(runner->counts, group->member_count, env->size, runner->slice_offsets);
+    return KOLO_OK;
+}
+
+/* Walks the packed buffer in memory order, slice-major: fn gets each tensor's part of each slice. */
+static void each_part(const kolo_runner *runner, const kolo_runner_env *env, size_t element_bytes,
+                      void (*fn)(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count))
+{
+    const kolo_group *group = runner->group;
+    char *at = runner->arena.data;
+    for (int32_t k = 0; k < env->size; k++)
+        for (size_t i = 0; i < group->member_count; i++) {
+            kolo_range part = kolo_slice_of(group->members[i].piece->count, env->size, k);
+            fn(group, &group->members[i], (size_t)part.offset * element_bytes, at, (size_t)part.count);
+            at += (size_t)part.count * element_bytes;
+        }
+}
+
+static void pack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
+{
+    kolo_reduce_scale(group->type, group->operation.prescale, arena, (const char *)member->piece->input + offset, count);
+}
+
+static void unpack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
+{
+    memcpy((char *)member->piece->output + offset, arena, count * kolo_dtype_size(group->type));
+}
+
+static bool scales(const kolo_operation *operation)
+{
+    return operation->prescale < 1.0 || operation->prescale > 1.0;
+}
+
+/* Into base: where INPUT and OUTPUT lie in full coordinates. A group of one works in place of a copy wherever possible. */
+static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group, uintptr_t base[3])
+{
+    const kolo_piece *piece = group->members[0].piece;
+    size_t element_bytes = kolo_dtype_size(group->type);
+    size_t total = (size_t)runner->slice_offsets[env->size];
+    size_t own = (size_t)runner->slice_offsets[env->rank] * element_bytes;
+    kolo_collective collective = group->operation.collective;
+    bool in_place = piece->input == piece->output;
+
+    runner->packed = group->member_count > 1;
+    if (runner->packed) {
+        KOLO_TRY(kolo_memory_reserve(&runner->arena, total * element_bytes));
+        each_part(runner, env, element_bytes, pack_part);
+        base[KOLO_BUFFER_INPUT] = base[KOLO_BUFFER_OUTPUT] = (uintptr_t)runner->arena.data;
+        return KOLO_OK;
+    }
+    base[KOLO_BUFFER_INPUT] = (uintptr_t)piece->input;
+    base[KOLO_BUFFER_OUTPUT] = (uintptr_t)piece->output;
+    if (collective == KOLO_ALLGATHER && !in_place)
+        base[KOLO_BUFFER_INPUT] -= own;
+    if (collective == KOLO_REDUCE_SCATTER && !in_place)
+        base[KOLO_BUFFER_OUTPUT] -= own;
+    if (!scales(&group->operation))
+        return KOLO_OK;
+    /* Scale once, ahead: into the output where it is large enough, else into the arena. */
+    void *scaled = piece->output;
+    if (collective == KOLO_REDUCE_SCATTER && !in_place) {
+        KOLO_TRY(kolo_memory_reserve(&runner->arena, total * element_bytes));
+        scaled = runner->arena.data;
+    }
+    kolo_reduce_scale(group->type, group->operation.prescale, scaled, piece->input, total);
+    base[KOLO_BUFFER_INPUT] = (uintptr_t)scaled;
+    return KOLO_OK;
+}
+
+static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+{
+    size_t element_bytes = kolo_dtype_size(group->type);
+    int64_t bytes = runner->slice_offsets[env->size] * (int64_t)element_bytes;
+    int64_t chunk_count = env->chunk_bytes / (int64_t)element_bytes;
+    kolo_collective collective = group->operation.collective;
+    runner->algorithm = kolo_algorithm_select(collective, group->association, env->size, bytes, env->chunk_bytes, &env->model,
+                                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
+    kolo_plan_spec spec = {
+        .collective = collective,
+        .rank = env->rank,
+        .size = env->size,
+        .root = group->operation.root,
+        .ring = env->ring,
+        .slice_offsets = runner->slice_offsets,
+        .chunk_count = chunk_count > 0 ? chunk_count : 1,
+    };
+    kolo_schedule_reset(&runner->schedule);
+    return runner->algorithm->build(&spec, &runner->schedule);
+}
+
+kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group)
+{
+    size_t element_bytes = kolo_dtype_size(group->type);
+    kolo_execution run = {
+        .schedule = &runner->schedule,
+        .type = group->type,
+        .op = group->operation.op,
+        .size = env->size,
+        .postscale = group->operation.postscale,
+        .tag = (uint64_t)(group->number & 0xffffffu) << KOLO_EXECUTOR_MESSAGE_BITS,
+    };
+    KOLO_TRY(lay_out(runner, env, group));
+    KOLO_TRY(plan(runner, env, group));
+    KOLO_TRY(kolo_memory_reserve(&runner->scratch, (size_t)runner->schedule.scratch_count * element_bytes));
+    run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
+    runner->group = group;
+    kolo_status status = place(runner, env, group, run.base);
+    if (status == KOLO_OK)
+        status = kolo_executor_start(&runner->executor, env->ops, env->transport, &run);
+    if (status != KOLO_OK)
+        runner->group = NULL;
+    return status;
+}
+
+void kolo_runner_unpack(kolo_runner *runner, const kolo_runner_env *env)
+{
+    if (runner->packed)
+        each_part(runner, env, kolo_dtype_size(runner->group->type), unpack_part);
+}
