@@ -70,6 +70,12 @@ void kolo_up_write_describe(kolo_writer *writer, const char *name, const kolo_va
     }
 }
 
+void kolo_up_write_expired(kolo_writer *writer, const char *name)
+{
+    kolo_write_u8(writer, KOLO_UP_EXPIRED);
+    write_text(writer, name);
+}
+
 static bool read_ranks(kolo_reader *reader, int32_t size, kolo_ranks *ranks)
 {
     uint8_t ranges = kolo_read_u8(reader);
@@ -122,6 +128,8 @@ bool kolo_up_read(kolo_reader *reader, int32_t size, kolo_up *up)
         up->slot = kolo_read_u32(reader);
         return reader->ok;
     }
+    if (kind == KOLO_UP_EXPIRED)
+        return read_text(reader, up->name, sizeof(up->name)) && up->name[0] != '\0';
     return kind == KOLO_UP_DESCRIBE && read_describe(reader, size, up);
 }
 

@@ -2,6 +2,7 @@
  *
  *     header    u8 magic, u8 version, u8 type, u8 zero, u32 sequence (per sender and receiver; messages may overtake each other)
  *     UP        what a subtree is ready for:   READY slot | DESCRIBE name, variants
+ *               who is late?                   EXPIRED name: my deadline passed, and my subtree is complete
  *     DOWN      the root's decisions, in order: ASSIGN slot, name (then run it) | RUN slot | FAIL name, text
  *               One DOWN message is one batch: its tensors may be fused with each other.
  *     ABORT     the job is broken, and why
@@ -34,7 +35,7 @@ typedef struct kolo_variant {
     kolo_ranks ranks;
 } kolo_variant;
 
-typedef enum kolo_up_kind { KOLO_UP_READY = 1, KOLO_UP_DESCRIBE = 2 } kolo_up_kind;
+typedef enum kolo_up_kind { KOLO_UP_READY = 1, KOLO_UP_DESCRIBE = 2, KOLO_UP_EXPIRED = 3 } kolo_up_kind;
 
 /* An entry of an UP message, decoded: views into the message, except variants' ranks (kolo_up_fini). */
 typedef struct kolo_up {
@@ -47,6 +48,7 @@ typedef struct kolo_up {
 
 void kolo_up_write_ready(kolo_writer *writer, uint32_t slot);
 void kolo_up_write_describe(kolo_writer *writer, const char *name, const kolo_variant *variants, size_t count);
+void kolo_up_write_expired(kolo_writer *writer, const char *name);
 /* Reads the next entry; false at a malformed one. Ranks must lie in [0, size). Needs kolo_up_fini either way. */
 bool kolo_up_read(kolo_reader *reader, int32_t size, kolo_up *up);
 void kolo_up_fini(kolo_up *up);

@@ -80,26 +80,36 @@ static kolo_status spell_out_unchanged(kolo_negotiation *negotiation, kolo_entry
     return KOLO_OK;
 }
 
-static void write_report(kolo_negotiation *negotiation, const kolo_entry *entry)
+static void write_report(kolo_writer *writer, const kolo_entry *entry)
 {
     if (entry->variant_count == 0)
-        kolo_up_write_ready(&negotiation->writer, entry->slot);
+        kolo_up_write_ready(writer, entry->slot);
     else
-        kolo_up_write_describe(&negotiation->writer, entry->name, entry->variants, entry->variant_count);
+        kolo_up_write_describe(writer, entry->name, entry->variants, entry->variant_count);
+}
+
+static void write_question(kolo_writer *writer, const kolo_entry *entry)
+{
+    kolo_up_write_expired(writer, entry->name);
 }
 
 /* Appends to the message for the parent, sending it first when full. */
-static kolo_status report(kolo_negotiation *negotiation, kolo_entry *entry)
+static kolo_status append_up(kolo_negotiation *negotiation, const kolo_entry *entry,
+                             void (*write)(kolo_writer *writer, const kolo_entry *entry))
 {
     kolo_writer before = negotiation->writer;
-    write_report(negotiation, entry);
-    if (!negotiation->writer.ok) {
-        KOLO_TRY(negotiation->hooks.send_up(negotiation->hooks.user, before.data, before.size));
-        rewind_out(negotiation);
-        write_report(negotiation, entry);
-        if (!negotiation->writer.ok)
-            return kolo_fail(KOLO_ERR_INTERNAL, "tensor '%s' does not fit in a control message", entry->name);
-    }
+    write(&negotiation->writer, entry);
+    if (negotiation->writer.ok)
+        return KOLO_OK;
+    KOLO_TRY(negotiation->hooks.send_up(negotiation->hooks.user, before.data, before.size));
+    rewind_out(negotiation);
+    write(&negotiation->writer, entry);
+    return negotiation->writer.ok ? KOLO_OK : kolo_fail(KOLO_ERR_INTERNAL, "tensor '%s' does not fit in a control message", entry->name);
+}
+
+static kolo_status report(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    KOLO_TRY(append_up(negotiation, entry, write_report));
     entry->forwarded = true;
     kolo_entry_reset_round(entry);
     return KOLO_OK;
@@ -174,6 +184,28 @@ kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request
     return entry->head != NULL ? announce(negotiation, entry) : KOLO_OK;
 }
 
+/* Whom this node still waits for in the round, as text. */
+static kolo_missing missing_ranks(const kolo_negotiation *negotiation, const kolo_entry *entry, char text[KOLO_MISSING_BYTES])
+{
+    kolo_missing kind = KOLO_MISSING_SURE;
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    for (int32_t bit = 0; bit <= negotiation->children; bit++) {
+        if ((entry->have >> bit & 1) != 0)
+            continue;
+        int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->rank, bit - 1);
+        (void)kolo_ranks_add(&ranks, rank, rank);
+        if (bit > 0 && kolo_tree_children(rank, negotiation->size) > 0)
+            kind = KOLO_MISSING_UNSURE;
+    }
+    static const char below[] = " (or those below in the tree)";
+    kolo_ranks_format(&ranks, text, KOLO_MISSING_BYTES - sizeof(below));
+    if (kind == KOLO_MISSING_UNSURE)
+        strcat(text, below);
+    kolo_ranks_fini(&ranks);
+    return kind;
+}
+
 /* ---- children's reports ------------------------------------------------------------------------- */
 
 static kolo_status child_ready(kolo_negotiation *negotiation, int32_t bit, uint32_t slot)
@@ -202,6 +234,25 @@ static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, c
     return contribute(negotiation, entry, bit);
 }
 
+static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
+{
+    kolo_entry *entry = kolo_registry_find(&negotiation->registry, name);
+    char missing[KOLO_MISSING_BYTES];
+    if (entry == NULL || entry->have == negotiation->all)
+        return KOLO_OK; /* decided meanwhile */
+    if (entry->have == 0)
+        return entry->forwarded && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
+    if (missing_ranks(negotiation, entry, missing) == KOLO_MISSING_SURE)
+        negotiation->hooks.expired(negotiation->hooks.user, name, missing);
+    return KOLO_OK; /* unsure: the child that is missing knows more, and will be asked, or this node's own deadline ends it */
+}
+
+kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name)
+{
+    const kolo_entry *entry = kolo_registry_find(&negotiation->registry, name);
+    return entry != NULL && entry->forwarded ? append_up(negotiation, entry, write_question) : KOLO_OK;
+}
+
 kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, kolo_reader *body)
 {
     kolo_up up;
@@ -213,6 +264,8 @@ kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, ko
                                kolo_tree_child(negotiation->rank, child));
         else if (up.kind == KOLO_UP_READY)
             status = child_ready(negotiation, child + 1, up.slot);
+        else if (up.kind == KOLO_UP_EXPIRED)
+            status = child_asks(negotiation, up.name);
         else
             status = child_describes(negotiation, child + 1, &up);
         kolo_up_fini(&up);
@@ -362,27 +415,13 @@ kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *bo
 
 /* ---- who is missing ------------------------------------------------------------------------------- */
 
-static void missing_ranks(const kolo_negotiation *negotiation, const kolo_entry *entry, char *text, size_t capacity)
-{
-    kolo_ranks ranks;
-    kolo_ranks_init(&ranks);
-    for (int32_t bit = 0; bit <= negotiation->children; bit++)
-        if ((entry->have >> bit & 1) == 0) {
-            int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->rank, bit - 1);
-            (void)kolo_ranks_add(&ranks, rank, rank);
-        }
-    kolo_ranks_format(&ranks, text, capacity);
-    kolo_ranks_fini(&ranks);
-}
-
-bool kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char *ranks, size_t capacity)
+kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES])
 {
     const kolo_entry *entry = kolo_registry_find(&negotiation->registry, request->name);
     ranks[0] = '\0';
     if (entry == NULL || entry->head != request || request->running || entry->forwarded || entry->have == negotiation->all)
-        return false;
-    missing_ranks(negotiation, entry, ranks, capacity);
-    return true;
+        return KOLO_MISSING_NOBODY;
+    return missing_ranks(negotiation, entry, ranks);
 }
 
 typedef struct stall_scan {
@@ -401,8 +440,8 @@ static void check_stall(void *user, kolo_entry *entry)
     scan->waiting = true;
     if (entry->warned || entry->since_ns > scan->since_ns)
         return;
-    char ranks[128];
-    missing_ranks(scan->negotiation, entry, ranks, sizeof(ranks));
+    char ranks[KOLO_MISSING_BYTES];
+    (void)missing_ranks(scan->negotiation, entry, ranks);
     entry->warned = true;
     scan->fn(scan->user, entry, ranks);
 }

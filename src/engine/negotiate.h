@@ -22,6 +22,8 @@ typedef struct kolo_negotiation_hooks {
     kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
+    /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
+    void (*expired)(void *user, const char *name, const char *missing);
 } kolo_negotiation_hooks;
 
 typedef struct kolo_negotiation {
@@ -55,9 +57,14 @@ KOLO_NODISCARD kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, 
  * to larger batches. *sent counts messages. */
 KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide, int *sent);
 
-/* Which ranks this node still waits for in the request's round ("3,5", with everybody below them in the tree); false when its subtree is
- * complete, so that the root, or somebody elsewhere, waits. */
-bool kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char *ranks, size_t capacity);
+/* Whom this node still waits for in the request's round. NOBODY: its subtree is complete, so it is somebody elsewhere. SURE: the ranks in
+ * `ranks` ("3,5") have not submitted. UNSURE: some of them have others below them, one of whom may be the late one. */
+typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
+enum { KOLO_MISSING_BYTES = 160 };
+kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES]);
+
+/* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the root. */
+KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);
 
 /* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits for ranks. */
 typedef void (*kolo_stall_fn)(void *user, const kolo_entry *entry, const char *ranks);

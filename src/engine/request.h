@@ -48,6 +48,7 @@ struct kolo_request {
     /* The engine's own. */
     size_t pieces_left;
     bool running;
+    bool asked; /* after the deadline: who is late? */
     struct kolo_request *next_same_name;
     struct kolo_request *live_prev, *live_next;
 };

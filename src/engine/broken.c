@@ -1,0 +1,179 @@
+/* broken.c - what ends a job early: errors anywhere, deadlines; and how every request then ends, on every rank. */
+#include "engine/state.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* A rank that does not know for sure who is late asks, and gives those who know so much time to speak first. */
+#define GRACE_NS (2 * KOLO_NS_PER_S)
+
+/* The job's error, as this request tells it. */
+void kolo_engine_finish_broken(kolo_engine *engine, kolo_request *request)
+{
+    kolo_error error = engine->error;
+    snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(request->operation.collective));
+    if (error.tensor[0] == '\0')
+        snprintf(error.tensor, sizeof(error.tensor), "%s", request->name);
+    kolo_engine_finish(engine, request, &error);
+}
+
+/* ---- a broken job --------------------------------------------------------------------------------- */
+
+static void tell_neighbours(kolo_engine *engine, int32_t source)
+{
+    uint8_t body[2048];
+    kolo_writer writer;
+    kolo_writer_init(&writer, body, sizeof(body));
+    kolo_abort_write(&writer, engine->options.rank, &engine->error);
+    for (int32_t i = 0; writer.ok && i < engine->control.count; i++)
+        if (i != source && kolo_control_send(&engine->control, i, KOLO_MESSAGE_ABORT, writer.data, writer.size) != KOLO_OK)
+            kolo_log_write(engine->options.log, KOLO_LOG_DEBUG, "rank %d could not be told", engine->control.neighbours[i].rank);
+}
+
+void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t source)
+{
+    if (engine->broken)
+        return;
+    engine->broken = true;
+    engine->error = *error;
+    engine->error.struct_size = sizeof(*error);
+    kolo_log_write(engine->options.log, KOLO_LOG_ERROR, "%s: %s", kolo_status_text(error->status), error->message);
+    tell_neighbours(engine, source);
+    engine->env.ops->cancel_all(engine->env.transport);
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
+        if (engine->runners[i].group != NULL)
+            kolo_executor_cancel(&engine->runners[i].executor, error->status);
+}
+
+void kolo_engine_abort(kolo_engine *engine, const kolo_error *error)
+{
+    kolo_engine_break(engine, error, -1);
+}
+
+const kolo_error *kolo_engine_error(const kolo_engine *engine)
+{
+    return engine->broken ? &engine->error : NULL;
+}
+
+void kolo_engine_leave(kolo_engine *engine)
+{
+    engine->leaving = true;
+}
+
+/* Once nothing of ours is at the transport any more, memory is the callers' again. */
+int kolo_engine_settle_broken(kolo_engine *engine)
+{
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
+        if (engine->runners[i].group != NULL)
+            return 0;
+    while (engine->waiting != NULL) {
+        kolo_group *group = engine->waiting;
+        engine->waiting = group->next;
+        free(group);
+    }
+    engine->waiting_end = &engine->waiting;
+    int failed = 0;
+    for (; engine->live != NULL; failed++)
+        kolo_engine_finish_broken(engine, engine->live);
+    return failed;
+}
+
+void kolo_engine_break_with_last(kolo_engine *engine)
+{
+    kolo_error error = *kolo_error_current();
+    kolo_engine_break(engine, &error, -1);
+}
+
+/* ---- alarms ------------------------------------------------------------------------------------------ */
+
+/* When it is time to end the job for this request: at once where the late rank is known for sure. */
+static int64_t effective_deadline(const kolo_engine *engine, const kolo_request *request)
+{
+    char ranks[KOLO_MISSING_BYTES];
+    if (request->deadline_ns > engine->now_ns || request->running)
+        return request->deadline_ns;
+    bool sure = kolo_negotiation_missing(&engine->negotiation, request, ranks) == KOLO_MISSING_SURE;
+    return sure || request->deadline_ns > INT64_MAX - GRACE_NS ? request->deadline_ns : request->deadline_ns + GRACE_NS;
+}
+
+static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks)
+{
+    kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
+    snprintf(error.tensor, sizeof(error.tensor), "%s", name);
+    snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
+    snprintf(error.message, sizeof(error.message), "'%.100s' passed its deadline: %s%s; if that is only slow, raise KOLO_TIMEOUT", name, why,
+             ranks);
+    kolo_engine_break(engine, &error, -1);
+}
+
+void kolo_engine_expired(void *user, const char *name, const char *missing)
+{
+    break_late(user, name, "it was not submitted by rank ", missing);
+}
+
+static void expire(kolo_engine *engine, const kolo_request *request)
+{
+    char ranks[KOLO_MISSING_BYTES];
+    if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY)
+        break_late(engine, request->name, "it was not submitted by rank ", ranks);
+    else if (request->running)
+        break_late(engine, request->name, "all ranks submitted it, but its data has not moved", "");
+    else
+        break_late(engine, request->name, "the ranks above in the tree do not say who is late", "");
+}
+
+/* Own subtree complete: whoever above knows the late rank shall name it. */
+static void ask_once(kolo_engine *engine, kolo_request *request)
+{
+    if (request->asked)
+        return;
+    request->asked = true;
+    if (kolo_negotiation_ask(&engine->negotiation, request->name) != KOLO_OK)
+        kolo_engine_break_with_last(engine);
+}
+
+static void check_deadlines(kolo_engine *engine)
+{
+    engine->deadline_ns = INT64_MAX;
+    for (kolo_request *request = engine->live; request != NULL; request = request->live_next) {
+        int64_t deadline = effective_deadline(engine, request);
+        if (deadline <= engine->now_ns) {
+            expire(engine, request);
+            return;
+        }
+        if (request->deadline_ns <= engine->now_ns)
+            ask_once(engine, request);
+        if (deadline < engine->deadline_ns)
+            engine->deadline_ns = deadline;
+    }
+}
+
+static void report_stall(void *user, const kolo_entry *entry, const char *ranks)
+{
+    kolo_engine *engine = user;
+    const char *what = entry->head != NULL ? kolo_collective_name(entry->head->operation.collective) : "an operation";
+    kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s of '%s' has waited %.1f s for rank %s; is it stuck, or doing other work?",
+                   what, entry->name, (double)(engine->now_ns - entry->since_ns) / 1e9, ranks);
+}
+
+void kolo_engine_check_alarms(kolo_engine *engine)
+{
+    if (engine->broken)
+        return;
+    if (engine->now_ns >= engine->deadline_ns)
+        check_deadlines(engine);
+    if (engine->now_ns >= engine->stall_check_ns) {
+        bool waiting = kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns, report_stall, engine);
+        engine->stall_check_ns = waiting || engine->live != NULL ? engine->now_ns + engine->options.stall_ns : INT64_MAX;
+    }
+}
+
+int64_t kolo_engine_alarm_ns(const kolo_engine *engine)
+{
+    if (engine->broken)
+        return INT64_MAX;
+    return engine->deadline_ns < engine->stall_check_ns ? engine->deadline_ns : engine->stall_check_ns;
+}

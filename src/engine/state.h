@@ -1,0 +1,49 @@
+/* state.h - the engine's inside, shared by the files that make it up: engine.c (the step), broken.c (what ends a job early),
+ * upcalls.c (what the transport and the negotiation call). */
+#ifndef KOLO_ENGINE_STATE_H
+#define KOLO_ENGINE_STATE_H
+
+#include "base/mpsc.h"
+#include "engine/control.h"
+#include "engine/engine.h"
+#include "engine/negotiate.h"
+
+struct kolo_engine {
+    kolo_engine_options options;
+    int32_t *ring;
+    kolo_mpsc *queue;
+    kolo_control control;
+    kolo_negotiation negotiation;
+    kolo_group_policy policy;
+    kolo_runner_env env;
+    kolo_runner *runners; /* options.groups_in_flight of them */
+    kolo_group *waiting, **waiting_end;
+    uint32_t next_group;
+    kolo_request *live;   /* every request taken from the queue and not over */
+    uint64_t live_count;
+    _Atomic uint64_t under_way; /* submitted and not over */
+    int64_t now_ns, deadline_ns, stall_check_ns;
+    bool broken, leaving;
+    kolo_error error;
+    kolo_engine_counters counters;
+};
+
+/* engine.c: a request is over. */
+void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error);
+
+/* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences. */
+void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t source);
+/* With the thread's present error. */
+void kolo_engine_break_with_last(kolo_engine *engine);
+/* A request of a broken job is over. */
+void kolo_engine_finish_broken(kolo_engine *engine, kolo_request *request);
+/* Once nothing is at the transport any more, ends what is under way; returns how many requests. */
+int kolo_engine_settle_broken(kolo_engine *engine);
+void kolo_engine_check_alarms(kolo_engine *engine);
+/* The negotiation's hook: another rank's deadline passed, and it is known here who is late. */
+void kolo_engine_expired(void *user, const char *name, const char *missing);
+
+/* upcalls.c */
+kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine);
+
+#endif

@@ -1,0 +1,323 @@
+/* test_faults.c - what goes wrong, on the simulated network: ranks that disagree, stay away, die, or talk nonsense. Every request ends, on
+ * every rank, with an error that names who it was. */
+#include "sim/cluster.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { EVENTS_MAX = 2 * 1000 * 1000, STEP_TENSORS = 30 };
+
+static cluster_tensor vector(const char *name, float *data, int64_t count)
+{
+    return (cluster_tensor){.name = name, .collective = KOLO_ALLREDUCE, .type = KOLO_DTYPE_FLOAT32, .output = data, .count = count};
+}
+
+static void expect_error(kolo_request *request, kolo_status status, const char *part)
+{
+    assert_true(kolo_request_is_done(request));
+    assert_int_equal(request->status, status);
+    assert_non_null(request->error);
+    if (strstr(request->error->message, part) == NULL)
+        fail_msg("'%s' is not in '%s'", part, request->error->message);
+    kolo_request_release(request);
+}
+
+static void expect_success(kolo_request *request)
+{
+    assert_true(kolo_request_is_done(request));
+    if (request->status != KOLO_OK)
+        fail_msg("%s", request->error->message);
+    kolo_request_release(request);
+}
+
+/* ---- disagreement ------------------------------------------------------------------------------------------- */
+
+static void mismatch__names_who_sent_what_and_the_name_stays_usable(void **state)
+{
+    (void)state;
+    for (int32_t size = 2; size <= 20; size += 3) {
+        cluster net;
+        cluster_init(&net, &(cluster_options){.size = size, .seed = (uint64_t)size});
+        static float data[CLUSTER_MAX][8];
+        kolo_request *requests[CLUSTER_MAX];
+        for (int round = 0; round < 3; round++) {
+            /* Round 1: the last rank disagrees. Rounds 0 and 2 are in order: a slot exists before, and again after. */
+            for (int32_t r = 0; r < size; r++) {
+                cluster_tensor tensor = vector("w", data[r], round == 1 && r == size - 1 ? 5 : 4);
+                requests[r] = cluster_submit(&net, r, &tensor);
+            }
+            cluster_settle(&net, EVENTS_MAX);
+            char expected[64];
+            snprintf(expected, sizeof(expected), "rank %d: allreduce sum float32 [5]", size - 1);
+            for (int32_t r = 0; r < size; r++)
+                if (round == 1)
+                    expect_error(requests[r], KOLO_ERR_MISMATCH, expected);
+                else
+                    expect_success(requests[r]);
+        }
+        cluster_fini(&net);
+    }
+}
+
+static void mismatch__of_operator_type_and_kind_is_found(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    const struct {
+        cluster_tensor odd;
+        const char *text;
+    } cases[] = {
+        {{.name = "x", .op = KOLO_MAX, .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1]}, "rank 1: allreduce max float32 [4]"},
+        {{.name = "x", .type = KOLO_DTYPE_INT32, .count = 4, .output = data[1]}, "rank 1: allreduce sum int32 [4]"},
+        {{.name = "x", .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1], .prescale = 0.5}, "rank 1: allreduce sum prescale 0.5"},
+        {{.name = "x", .collective = KOLO_BROADCAST, .root = 2, .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1]},
+         "rank 1: broadcast from rank 2 float32 [4]"},
+        {{.name = "x", .collective = KOLO_BARRIER}, "rank 1: barrier"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cluster net;
+        kolo_request *requests[3];
+        cluster_init(&net, &(cluster_options){.size = 3, .seed = i});
+        for (int32_t r = 0; r < 3; r++) {
+            cluster_tensor usual = vector("x", data[r], 4);
+            requests[r] = cluster_submit(&net, r, r == 1 ? &cases[i].odd : &usual);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < 3; r++)
+            expect_error(requests[r], KOLO_ERR_MISMATCH, cases[i].text);
+        cluster_fini(&net);
+    }
+}
+
+static void changed_shape__on_all_ranks_starts_over(void **state)
+{
+    (void)state;
+    static float data[5][64];
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = 5, .seed = 1});
+    for (int64_t count = 1; count <= 64; count *= 2) {
+        kolo_request *requests[5];
+        for (int32_t r = 0; r < 5; r++) {
+            for (int64_t i = 0; i < count; i++)
+                data[r][i] = (float)(r + i);
+            cluster_tensor tensor = vector("w", data[r], count);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < 5; r++) {
+            expect_success(requests[r]);
+            for (int64_t i = 0; i < count; i++)
+                assert_true(data[r][i] == (float)(10 + 5 * i));
+        }
+    }
+    cluster_fini(&net);
+}
+
+/* ---- ranks that stay away ------------------------------------------------------------------------------------- */
+
+typedef struct lines {
+    int count;
+    char last[1024];
+    const char *wanted;
+    int found;
+} lines;
+
+static void count_line(void *user, kolo_log_level level, const char *line)
+{
+    lines *seen = user;
+    if (level > KOLO_LOG_WARN)
+        return;
+    seen->count++;
+    snprintf(seen->last, sizeof(seen->last), "%s", line);
+    seen->found += seen->wanted != NULL && strstr(line, seen->wanted) != NULL;
+}
+
+static void missing_rank__is_named_at_the_deadline_on_all_others(void **state)
+{
+    (void)state;
+    static float data[CLUSTER_MAX][4];
+    const struct {
+        int32_t size, missing;
+    } cases[] = {{2, 1}, {2, 0}, {5, 3}, {9, 8}, {20, 0}, {20, 1}, {20, 11}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        cluster net;
+        kolo_request *requests[CLUSTER_MAX];
+        cluster_init(&net, &(cluster_options){.size = cases[i].size, .seed = i});
+        for (int32_t r = 0; r < cases[i].size; r++) {
+            cluster_tensor tensor = vector("late", data[r], 4);
+            tensor.timeout_ns = KOLO_NS_PER_S;
+            if (r != cases[i].missing)
+                requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < cases[i].size; r++) {
+            if (r == cases[i].missing)
+                continue;
+            char expected[64];
+            snprintf(expected, sizeof(expected), "not submitted by rank %d;", cases[i].missing);
+            expect_error(requests[r], KOLO_ERR_TIMEOUT, expected);
+        }
+        cluster_fini(&net);
+    }
+}
+
+static void missing_rank__is_warned_about_while_it_lasts(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    cluster_tensor tensor[3];
+    for (int32_t r = 0; r < 3; r++)
+        tensor[r] = vector("slow", data[r], 4);
+    requests[0] = cluster_submit(&net, 0, &tensor[0]);
+    requests[1] = cluster_submit(&net, 1, &tensor[1]);
+    while (kolo_sim_now(net.sim) < 10 * KOLO_NS_PER_S)
+        assert_true(cluster_event(&net));
+    assert_int_equal(seen.found, 1); /* once, not every time it looks */
+    requests[2] = cluster_submit(&net, 2, &tensor[2]);
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        expect_success(requests[r]);
+    cluster_fini(&net);
+}
+
+/* ---- ranks that die --------------------------------------------------------------------------------------------- */
+
+static void crash_once(uint64_t seed)
+{
+    kolo_rng rng = {.state = seed};
+    int32_t size = 2 + (int32_t)kolo_rng_below(&rng, 11);
+    int32_t victim = (int32_t)kolo_rng_below(&rng, (uint64_t)size);
+    enum { TENSORS = 6 };
+    static float data[CLUSTER_MAX][TENSORS][300];
+    kolo_request *requests[CLUSTER_MAX][TENSORS];
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = size, .seed = seed, .fusion_bytes = 1 << 12});
+    uint64_t crash_at = kolo_rng_below(&rng, 400);
+    for (int t = 0; t < TENSORS; t++)
+        for (int32_t r = 0; r < size; r++) {
+            static const char *const names[TENSORS] = {"a", "b", "c", "d", "e", "f"};
+            cluster_tensor tensor = vector(names[t], data[r][t], 300);
+            requests[r][t] = cluster_submit(&net, r, &tensor);
+        }
+    while (net.events < crash_at && cluster_event(&net))
+        continue;
+    cluster_crash(&net, victim);
+    cluster_settle(&net, EVENTS_MAX);
+    char expected[64];
+    snprintf(expected, sizeof(expected), "rank %d is gone", victim);
+    for (int32_t r = 0; r < size; r++)
+        for (int t = 0; t < TENSORS; t++) {
+            if (r == victim)
+                kolo_request_release(requests[r][t]);
+            else if (requests[r][t]->status == KOLO_OK)
+                expect_success(requests[r][t]);
+            else
+                expect_error(requests[r][t], KOLO_ERR_PEER, expected);
+        }
+    cluster_fini(&net);
+}
+
+static void crash__ends_every_request_and_names_the_dead_rank(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 300; seed++)
+        crash_once(seed);
+}
+
+static void broken_job__fails_later_submissions_too(void **state)
+{
+    (void)state;
+    static float data[4];
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 3});
+    cluster_crash(&net, 2);
+    cluster_settle(&net, EVENTS_MAX);
+    cluster_tensor tensor = vector("after", data, 4);
+    kolo_request *request = cluster_submit(&net, 0, &tensor);
+    cluster_settle(&net, EVENTS_MAX);
+    expect_error(request, KOLO_ERR_PEER, "rank 2 is gone");
+    cluster_fini(&net);
+}
+
+/* ---- ranks that talk nonsense ------------------------------------------------------------------------------------ */
+
+static void garbage__breaks_the_job_and_names_its_sender(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    for (uint64_t seed = 1; seed <= 200; seed++) {
+        kolo_rng rng = {.state = seed};
+        cluster net;
+        cluster_init(&net, &(cluster_options){.size = 3, .seed = seed});
+        cluster_tensor tensor = vector("w", data[0], 4);
+        kolo_request *request = cluster_submit(&net, 0, &tensor);
+        /* A plausible header, then noise. */
+        uint8_t noise[64] = {0x4b, 1, (uint8_t)(1 + seed % 3), 0, 0, 0, 0, 0};
+        for (size_t i = 8; i < sizeof(noise); i++)
+            noise[i] = (uint8_t)kolo_rng_next(&rng);
+        size_t size = 9 + kolo_rng_below(&rng, sizeof(noise) - 8);
+        noise[8] |= 0x40; /* no valid entry begins so */
+        assert_int_equal(kolo_sim_transport()->send_control(net.transports[2], 0, noise, size), KOLO_OK);
+        cluster_settle(&net, EVENTS_MAX);
+        expect_error(request, KOLO_ERR_PROTOCOL, "rank 2");
+        cluster_fini(&net);
+    }
+}
+
+/* ---- economy ------------------------------------------------------------------------------------------------------ */
+
+static void steady_state__costs_one_message_up_and_one_down_per_link(void **state)
+{
+    (void)state;
+    static float data[20][STEP_TENSORS][4];
+    for (int32_t size = 2; size <= 20; size += 6) {
+        cluster net;
+        cluster_init(&net, &(cluster_options){.size = size, .seed = 5, .fusion_bytes = 1 << 20, .groups_in_flight = 1});
+        for (int step = 0; step < 3; step++) {
+            kolo_request *requests[20][STEP_TENSORS];
+            uint64_t before = cluster_control_messages(&net);
+            for (int32_t r = 0; r < size; r++)
+                for (int t = 0; t < STEP_TENSORS; t++) {
+                    char name[8];
+                    snprintf(name, sizeof(name), "t%d", t);
+                    cluster_tensor tensor = vector(name, data[r][t], 4);
+                    requests[r][t] = cluster_submit(&net, r, &tensor);
+                }
+            cluster_settle(&net, EVENTS_MAX);
+            for (int32_t r = 0; r < size; r++)
+                for (int t = 0; t < STEP_TENSORS; t++)
+                    expect_success(requests[r][t]);
+            /* All tensors of a step were there at once: one report up and one batch down each link. */
+            assert_int_equal(cluster_control_messages(&net) - before, 2 * (size - 1));
+        }
+        assert_false(cluster_event(&net)); /* an idle job is silent */
+        cluster_fini(&net);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(mismatch__names_who_sent_what_and_the_name_stays_usable),
+        cmocka_unit_test(mismatch__of_operator_type_and_kind_is_found),
+        cmocka_unit_test(changed_shape__on_all_ranks_starts_over),
+        cmocka_unit_test(missing_rank__is_named_at_the_deadline_on_all_others),
+        cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
+        cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
+        cmocka_unit_test(broken_job__fails_later_submissions_too),
+        cmocka_unit_test(garbage__breaks_the_job_and_names_its_sender),
+        cmocka_unit_test(steady_state__costs_one_message_up_and_one_down_per_link),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
