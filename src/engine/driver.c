@@ -146,8 +146,8 @@ static void sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32_t aw
 
 static void step_aside(kolo_driver *driver)
 {
-    atomic_store(&driver->thread_state, ASIDE);
     for (;;) {
+        atomic_store(&driver->thread_state, ASIDE);
         uint32_t seen = atomic_load(&driver->summons);
         uint32_t visits = atomic_load(&driver->visits);
         bool wanted = atomic_load(&driver->waiters) == 0 && !kolo_engine_idle(driver->options.engine);
@@ -189,13 +189,15 @@ static void *run_thread(void *argument)
     return NULL;
 }
 
-/* The thread is to drive: nobody else does, or its arming was used up. */
+/* The thread is to drive: nobody else does. One waker pays for the system call; a burst of submissions pays once. */
 static void wake_thread(kolo_driver *driver)
 {
     uint32_t state = atomic_load(&driver->thread_state);
-    if (state == ASLEEP)
+    if (state == RUNNING || !atomic_compare_exchange_strong(&driver->thread_state, &state, RUNNING))
+        return;
+    if (state == ASLEEP) {
         ring_fd(driver->thread_fd);
-    if (state == ASIDE) {
+    } else {
         atomic_fetch_add(&driver->summons, 1);
         futex_wake_all(&driver->summons);
     }
@@ -206,8 +208,9 @@ static void wake_thread(kolo_driver *driver)
 /* A caller comes to drive: the thread's arming will be used up, so it must not stay asleep on it. */
 static void enter(kolo_driver *driver)
 {
+    uint32_t asleep = ASLEEP;
     atomic_fetch_add(&driver->visits, 1);
-    if (atomic_load(&driver->thread_state) == ASLEEP)
+    if (atomic_load(&driver->thread_state) == ASLEEP && atomic_compare_exchange_strong(&driver->thread_state, &asleep, RUNNING))
         ring_fd(driver->thread_fd);
 }
 

@@ -163,6 +163,7 @@ kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request 
     if (entry == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", request->name);
     request->next_same_name = NULL;
+    request->entry = entry;
     if (entry->head != NULL) {
         entry->tail->next_same_name = request;
         entry->tail = request;
@@ -174,7 +175,7 @@ kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request 
 
 kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request *request)
 {
-    kolo_entry *entry = kolo_registry_find(&negotiation->registry, request->name);
+    kolo_entry *entry = request->entry;
     if (entry == NULL || entry->head != request)
         return kolo_fail(KOLO_ERR_INTERNAL, "request '%s' is not at the head of its name", request->name);
     entry->head = request->next_same_name;
@@ -417,7 +418,7 @@ kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *bo
 
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES])
 {
-    const kolo_entry *entry = kolo_registry_find(&negotiation->registry, request->name);
+    const kolo_entry *entry = request->entry;
     ranks[0] = '\0';
     if (entry == NULL || entry->head != request || request->running || entry->forwarded || entry->have == negotiation->all)
         return KOLO_MISSING_NOBODY;

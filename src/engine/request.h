@@ -46,6 +46,7 @@ struct kolo_request {
     struct kolo_driver *driver; /* whoever can make it progress; NULL under the simulator */
     uint64_t process;           /* that submitted it; a forked child's is another */
     /* The engine's own. */
+    struct kolo_entry *entry; /* of its name, once taken from the queue */
     size_t pieces_left;
     bool running;
     bool asked; /* after the deadline: who is late? */
