@@ -107,6 +107,15 @@ static kolo_status read_all(kolo_context *ctx, const kolo_bytes *cards, card *re
     return adopt(ctx, &read[0]);
 }
 
+/* Whether a launcher divided this host's cores: then local ranks start at different ones. */
+static bool cores_divided(const kolo_place *places, const int32_t *host, int32_t size, int32_t rank)
+{
+    for (int32_t r = 0; r < size; r++)
+        if (r != rank && host[r] == host[rank] && places[r].core == places[rank].core)
+            return false;
+    return true;
+}
+
 kolo_status kolo_agreement_read(kolo_context *ctx, const kolo_bytes *cards)
 {
     size_t size = (size_t)ctx->job.size;
@@ -123,6 +132,7 @@ kolo_status kolo_agreement_read(kolo_context *ctx, const kolo_bytes *cards)
         kolo_place_order(places, ctx->job.size, ctx->ring, lists, lists + size, lists + 2 * size);
         ctx->local_rank = lists[size + (size_t)ctx->job.rank];
         ctx->local_size = lists[2 * size + (size_t)ctx->job.rank];
+        ctx->own_cores = cores_divided(places, lists, ctx->job.size, ctx->job.rank);
     }
     free(read);
     free(places);

@@ -68,19 +68,17 @@ static int64_t caller_spin_ns(const kolo_context *ctx)
 {
     if (ctx->config.spin_ns != KOLO_CONFIG_AUTO)
         return ctx->config.spin_ns;
-    bool restricted = kolo_topo_is_restricted(ctx->topo);
-    int32_t ranks = restricted ? 1 : ctx->local_size;
-    return kolo_topo_allowed_cores(ctx->topo) >= ranks ? SPIN_NS : 0;
+    int32_t sharers = ctx->own_cores ? 1 : ctx->local_size;
+    return kolo_topo_allowed_cores(ctx->topo) >= sharers ? SPIN_NS : 0;
 }
 
-/* A core for the communication thread: within this rank's part, where kolorun has cut the machine in parts, else within the part it
- * would get. */
+/* A core for the communication thread: within this rank's own cores, or within the part it would get of the shared ones. */
 static void choose_comm_cpus(kolo_context *ctx)
 {
     kolo_binding binding = {0};
     if (strcmp(ctx->config.bind, "none") == 0)
         return;
-    if (kolo_topo_is_restricted(ctx->topo))
+    if (ctx->own_cores)
         kolo_topo_binding(ctx->topo, 0, 1, &binding);
     else
         kolo_topo_binding(ctx->topo, ctx->local_rank, ctx->local_size, &binding);

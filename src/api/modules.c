@@ -11,8 +11,8 @@
 
 /* Every function a transport must have. */
 #define FUNCTIONS(X)                                                                                                   \
-    X(create) X(address) X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close) \
-    X(closed) X(destroy)
+    X(create) X(address) X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm)       \
+    X(close) X(closed) X(destroy)
 
 static const char *missing_function(const kolo_transport_ops *ops)
 {
@@ -29,7 +29,8 @@ static kolo_status check_ops(const kolo_transport_ops *ops, const char *path)
     if (!ops)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s answers no transport table", path);
     if (ops->magic != KOLO_TRANSPORT_MAGIC)
-        return kolo_fail(KOLO_ERR_CONFIG, "module %s is no Kolo transport: its magic is 0x%08x, not 0x%08x", path, ops->magic,
+        return kolo_fail(KOLO_ERR_CONFIG, "module %s is no Kolo transport: its magic is 0x%08x, not 0x%08x", path,
+                         ops->magic,
                          KOLO_TRANSPORT_MAGIC);
     if (ops->abi_min > KOLO_TRANSPORT_ABI || ops->abi_max < KOLO_TRANSPORT_ABI) {
         char range[32];
@@ -37,30 +38,35 @@ static kolo_status check_ops(const kolo_transport_ops *ops, const char *path)
             snprintf(range, sizeof(range), "%u", ops->abi_min);
         else
             snprintf(range, sizeof(range), "%u-%u", ops->abi_min, ops->abi_max);
-        return kolo_fail(KOLO_ERR_VERSION, "module %s speaks transport ABI %s, this library %u; build it against this library's headers",
+        return kolo_fail(KOLO_ERR_VERSION,
+                         "module %s speaks transport ABI %s, this library %u; build it against this library's headers",
                          path, range, KOLO_TRANSPORT_ABI);
     }
     if (ops->struct_size < sizeof(*ops))
-        return kolo_fail(KOLO_ERR_VERSION, "module %s has a transport table of %zu bytes, this library expects %zu", path,
+        return kolo_fail(KOLO_ERR_VERSION, "module %s has a transport table of %zu bytes, this library expects %zu",
+                         path,
                          ops->struct_size, sizeof(*ops));
     const char *missing = ops->name ? missing_function(ops) : "name";
     if (missing)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s lacks %s in its transport table", path, missing);
     if (ops->control_max < KOLO_CONTROL_BYTES)
-        return kolo_fail(KOLO_ERR_CONFIG, "module %s carries control messages of %zu bytes at most; %u are needed", path,
+        return kolo_fail(KOLO_ERR_CONFIG, "module %s carries control messages of %zu bytes at most; %u are needed",
+                         path,
                          ops->control_max, KOLO_CONTROL_BYTES);
     return KOLO_OK;
 }
 
 static kolo_status load(const char *path, const kolo_transport_ops **ops, void **handle)
 {
-    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    /* What a module brings along (threads, handlers for fork) may outlive its last transport: it stays in memory. */
+    void *module = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!module)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s cannot be loaded: %s", path, dlerror());
     void *symbol = dlsym(module, KOLO_TRANSPORT_ENTRY);
     if (!symbol) {
         dlclose(module);
-        return kolo_fail(KOLO_ERR_CONFIG, "module %s has no symbol " KOLO_TRANSPORT_ENTRY "; it is no Kolo transport", path);
+        return kolo_fail(KOLO_ERR_CONFIG, "module %s has no symbol " KOLO_TRANSPORT_ENTRY "; it is no Kolo transport",
+                         path);
     }
     kolo_transport_module_fn entry;
     memcpy(&entry, &symbol, sizeof(entry)); /* ISO C knows no cast from data to function */
@@ -75,7 +81,8 @@ static kolo_status load(const char *path, const kolo_transport_ops **ops, void *
     return KOLO_OK;
 }
 
-kolo_status kolo_module_load(const char *name, const char *path_list, const kolo_log *log, const kolo_transport_ops **ops,
+kolo_status kolo_module_load(const char *name, const char *path_list, const kolo_log *log,
+                             const kolo_transport_ops **ops,
                              void **handle)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
@@ -97,8 +104,10 @@ kolo_status kolo_module_load(const char *name, const char *path_list, const kolo
         return KOLO_OK;
     }
     if (!path_list || !path_list[0])
-        return kolo_fail(KOLO_ERR_UNSUPPORTED, "there is no transport \"%s\", and KOLO_TRANSPORT_PATH names no folder to look in", name);
-    return kolo_fail(KOLO_ERR_UNSUPPORTED, "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH)", name,
+        return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                         "there is no transport \"%s\", and KOLO_TRANSPORT_PATH names no folder to look in", name);
+    return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                     "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH)", name,
                      name, path_list);
 }
 
