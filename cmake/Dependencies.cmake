@@ -8,4 +8,6 @@ pkg_check_modules(ZLIB REQUIRED IMPORTED_TARGET zlib)
 pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 if(KOLO_TESTS)
   pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+  # Some tests are in Python: Debian's, which has numpy, whatever else is on the PATH.
+  find_program(KOLO_PYTHON NAMES python3 PATHS /usr/bin NO_DEFAULT_PATH)
 endif()

@@ -5,15 +5,36 @@ function(kolo_module name)
   target_link_libraries(kolo_${name} PUBLIC ${ARG_LIBS} PRIVATE kolo_flags)
 endfunction()
 
-# kolo_program(name SOURCES ... LIBS ...): an installed program.
+# kolo_program(name SOURCES ... LIBS ...): an installed program. It finds the library beside itself, wherever that is.
 function(kolo_program name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE kolo_flags ${ARG_LIBS})
+  file(RELATIVE_PATH lib_from_bin /prefix/${CMAKE_INSTALL_BINDIR} /prefix/${CMAKE_INSTALL_LIBDIR})
+  set_target_properties(${name} PROPERTIES INSTALL_RPATH "$ORIGIN/${lib_from_bin}")
   install(TARGETS ${name} RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 endfunction()
 
-# kolo_test(name SOURCES ... LIBS ... [LABELS ...] [ARGS ...]): a cmocka program, run by ctest.
+# kolo_test_environment(name): the sanitizers' settings for a test, whoever made it with add_test. Suppressions are for
+# third-party code only; each says why. Goes into a property of its own, so ENVIRONMENT stays free for the test.
+function(kolo_test_environment name)
+  if(NOT KOLO_SANITIZE)
+    return()
+  endif()
+  set(support ${PROJECT_SOURCE_DIR}/tests/support)
+  set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT_MODIFICATION
+    "ASAN_OPTIONS=set:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1"
+    "LSAN_OPTIONS=set:suppressions=${support}/lsan.supp:print_suppressions=0"
+    "UBSAN_OPTIONS=set:print_stacktrace=1"
+    "TSAN_OPTIONS=set:suppressions=${support}/tsan.supp:second_deadlock_stack=1")
+  if(KOLO_SANITIZE STREQUAL "thread")
+    # libucs patches madvise and others as it is loaded. libc calls madvise at the very end of a thread, where TSan has already
+    # forgotten the thread, and crashes in UCX's hook.
+    set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT_MODIFICATION "UCX_MEM_EVENTS=set:no")
+  endif()
+endfunction()
+
+# kolo_test(name SOURCES ... LIBS ... [LABELS ...] [ARGS ...] [TIMEOUT seconds]): a cmocka program, run by ctest.
 function(kolo_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;LIBS;LABELS;ARGS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -24,4 +45,5 @@ function(kolo_test name)
     set(ARG_TIMEOUT 120)
   endif()
   set_tests_properties(${name} PROPERTIES TIMEOUT ${ARG_TIMEOUT} LABELS "${ARG_LABELS}")
+  kolo_test_environment(${name})
 endfunction()

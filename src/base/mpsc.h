@@ -1,7 +1,7 @@
 /* mpsc.h - a bounded queue of pointers: many producers, one consumer, no locks.
  *
  * Dmitry Vyukov's bounded MPMC queue (1024cores.net, "Bounded MPMC queue"), with the consumer side reduced to one
- * thread at a time. A push is one compare-and-swap and one store. Capacity is a power of two. */
+ * thread at a time. A push is one compare-and-swap and one store. */
 #ifndef KOLO_BASE_MPSC_H
 #define KOLO_BASE_MPSC_H
 
@@ -10,6 +10,7 @@
 
 typedef struct kolo_mpsc kolo_mpsc;
 
+/* At least capacity items (>= 1), rounded up to a power of two. KOLO_ERR_INVALID, KOLO_ERR_MEMORY. */
 KOLO_NODISCARD kolo_status kolo_mpsc_create(size_t capacity, kolo_mpsc **queue);
 void kolo_mpsc_destroy(kolo_mpsc *queue);
 

@@ -1,12 +1,12 @@
 /* algorithm.h - the algorithms by name: each builds a schedule and knows its price.
  *
- * Association classes. Floating-point addition is not associative, so equal bits need an equal order of additions. Every operation
- * has a class, a pure function of (collective, bytes, size) - never of fitted constants, timing, or fusion - and the selector
- * chooses only among algorithms that add in that class's order:
+ * Association classes. Floating-point addition is not associative, so equal bits need an equal order of additions. Every
+ * operation has a class, a pure function of (collective, bytes, size) - never of fitted constants, timing, or fusion -
+ * and the selector chooses only among algorithms that add in that class's order:
  *
- *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[] goes round
- *                the ring: summed starting after its owner, the owner last.           (ring, oneshot)
- *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter.                (circulant)
+ *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[] goes
+ *                round the ring: summed starting after its owner, the owner last.     (ring, oneshot)
+ *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
  *
  * Collectives that add nothing (all-gather, broadcast) may use any algorithm. */
 #ifndef KOLO_PLAN_ALGORITHM_H
@@ -33,26 +33,32 @@ typedef struct kolo_plan_spec {
     int32_t root;                 /* broadcast */
     const int32_t *ring;          /* ring[position] = rank, a permutation; near ranks are neighbours */
     const int64_t *slice_offsets; /* size+1 entries, as kolo_slice_layout makes them */
-    int64_t chunk_count;          /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
+    int64_t chunk_count; /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
 } kolo_plan_spec;
 
-typedef enum kolo_association { KOLO_ASSOCIATION_RING, KOLO_ASSOCIATION_CIRCULANT, KOLO_ASSOCIATION_NONE } kolo_association;
+typedef enum kolo_association {
+    KOLO_ASSOCIATION_RING,
+    KOLO_ASSOCIATION_CIRCULANT,
+    KOLO_ASSOCIATION_NONE
+} kolo_association;
 
-/* The class of an operation. bytes: of the whole tensor, alone (not of a fused group). */
+/* The class of an operation. bytes: of the whole tensor, alone (not of a fused group). Up to 4 ranks, and for more than
+ * 1 MiB, sums are of class RING; otherwise CIRCULANT. These numbers are part of the promise of equal bits, not tuning. */
 kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size);
 
 typedef struct kolo_algorithm {
-    const char *name; /* "ring" */
-    uint32_t collectives; /* bit (1u << kolo_collective) */
+    const char *name;             /* "ring" */
+    uint32_t collectives;         /* bit (1u << kolo_collective) */
     kolo_association association; /* of its sums; NONE where it adds nothing */
     /* Appends this rank's steps and seals. size 1: a COPY with FINAL (or nothing where nothing is to be done). */
     kolo_status (*build)(const kolo_plan_spec *spec, kolo_schedule *schedule);
     /* Predicted nanoseconds of the slowest rank; bytes: total of the group's buffer. */
-    double (*price)(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model);
+    double (*price)(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
+                    const kolo_price_model *model);
 } kolo_algorithm;
 
 /* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order), circulant
- * (Traeff 2023), binomial and chain (broadcast). */
+ * (Traeff 2024), binomial and chain (broadcast). */
 size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */
@@ -60,7 +66,8 @@ const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown 
 /* The cheapest algorithm of the class; or `forced` where it can do this collective in this class (a forced algorithm of another
  * class is taken too: forcing is a promise of its own, the same on all ranks). forced may be NULL. Never NULL for the
  * four collectives that have schedules. */
-const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size, int64_t bytes,
-                                            int64_t chunk_bytes, const kolo_price_model *model, const kolo_algorithm *forced);
+const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
+                                            int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
+                                            const kolo_algorithm *forced);
 
 #endif

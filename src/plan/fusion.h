@@ -8,16 +8,17 @@
 #include <stdint.h>
 
 typedef struct kolo_fusion_item {
-    uint64_t key;  /* equal keys may share a group (collective, type, operator, factors, association class) */
+    uint64_t key; /* equal keys may share a group (collective, type, operator, factors, association class) */
     int64_t bytes;
-    bool fusable;  /* false: always alone */
+    bool fusable;   /* false: always alone */
     uint32_t group; /* out: 0 .. groups-1, numbered in order of each group's first item */
 } kolo_fusion_item;
 
-/* Fills in items[].group; returns the number of groups. Greedy in order: an item joins the open group of its key if the sum stays within
- * limit_bytes, else it opens a new one. An item is alone if not fusable, larger than limit_bytes, or not worth it. Items
- * of 0 bytes fuse with anything of their key. */
-size_t kolo_fusion_plan(kolo_fusion_item *items, size_t count, int64_t limit_bytes, int32_t size, const kolo_price_model *model);
+/* Fills in items[].group; returns the number of groups. Greedy in order: an item joins the open group of its key if the
+ * sum stays within limit_bytes, else it opens a new one. An item is alone if not fusable, larger than limit_bytes, or
+ * not worth it. Items of 0 bytes fuse with anything of their key. */
+size_t kolo_fusion_plan(kolo_fusion_item *items, size_t count, int64_t limit_bytes, int32_t size,
+                        const kolo_price_model *model);
 
 /* Whether packing and unpacking a tensor of `bytes` costs less than the messages it saves. */
 bool kolo_fusion_worth(int64_t bytes, int32_t size, const kolo_price_model *model);

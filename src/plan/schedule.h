@@ -1,7 +1,7 @@
 /* schedule.h - an algorithm as data: what one rank does in one collective, as steps with dependencies.
  *
- * Units are elements of the group's buffer in full coordinates, 0 .. total-1, whatever the collective: a reduce-scatter's output is
- * addressed at its slice's offset, an all-gather's input too. Three buffers:
+ * Units are elements of the group's buffer in full coordinates, 0 .. total-1, whatever the collective: a
+ * reduce-scatter's output is addressed at its slice's offset, an all-gather's input too. Three buffers:
  *
  *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
  *     OUTPUT   the result
@@ -27,13 +27,13 @@ typedef enum kolo_step_kind { KOLO_STEP_SEND, KOLO_STEP_RECV, KOLO_STEP_REDUCE, 
 typedef enum kolo_buffer { KOLO_BUFFER_INPUT, KOLO_BUFFER_OUTPUT, KOLO_BUFFER_SCRATCH } kolo_buffer;
 
 typedef struct kolo_step {
-    uint8_t kind;   /* kolo_step_kind */
-    uint8_t dst;    /* kolo_buffer; RECV, REDUCE, COPY */
-    uint8_t a, b;   /* kolo_buffer; SEND, REDUCE, COPY / REDUCE */
-    bool final;     /* REDUCE, COPY */
-    int32_t peer;   /* SEND, RECV */
+    uint8_t kind; /* kolo_step_kind */
+    uint8_t dst;  /* kolo_buffer; RECV, REDUCE, COPY */
+    uint8_t a, b; /* kolo_buffer; SEND, REDUCE, COPY / REDUCE */
+    bool final;   /* REDUCE, COPY */
+    int32_t peer; /* SEND, RECV */
     uint32_t message;
-    uint32_t hop;   /* round of the algorithm, for error texts: "ring step 3" */
+    uint32_t hop; /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;
 } kolo_step;
 
@@ -68,5 +68,8 @@ uint32_t kolo_schedule_add(kolo_schedule *schedule, const kolo_step *step);
 void kolo_schedule_after(kolo_schedule *schedule, uint32_t before, uint32_t after);
 /* Computes wait_count and next. KOLO_ERR_MEMORY when anything failed before. */
 KOLO_NODISCARD kolo_status kolo_schedule_seal(kolo_schedule *schedule);
+
+/* "reduce output[8..16) = scratch[0..8) op input[8..16), final", for error texts and tools. Returns text. */
+char *kolo_step_format(const kolo_step *step, char *text, size_t capacity);
 
 #endif

@@ -1,0 +1,92 @@
+/* algorithm.c - the algorithms by name, the association classes, and the choice of the cheapest. */
+#include "plan/algorithm.h"
+
+#include "plan/build.h"
+
+#include <string.h>
+
+/* These two numbers are part of the promise of equal bits, not tuning: they decide in which order the elements of a
+ * tensor are added. Changing them changes results in the last bits, from one version of Kolo to the next. */
+#define RING_SIZE_MAX       4                      /* up to so many ranks: always the ring's order */
+#define CIRCULANT_BYTES_MAX (INT64_C(1024) * 1024) /* with more: the circulant order up to so many bytes */
+
+/* The first of equally cheap ones is taken. */
+static const kolo_algorithm *const algorithms[] = {
+    &kolo_algorithm_ring,     &kolo_algorithm_oneshot, &kolo_algorithm_circulant,
+    &kolo_algorithm_binomial, &kolo_algorithm_chain,
+};
+
+const char *kolo_collective_name(kolo_collective collective)
+{
+    static const char *const names[KOLO_COLLECTIVE_COUNT] = {
+        [KOLO_ALLREDUCE] = "allreduce", [KOLO_REDUCE_SCATTER] = "reduce_scatter",
+        [KOLO_ALLGATHER] = "allgather", [KOLO_BROADCAST] = "broadcast",
+        [KOLO_BARRIER] = "barrier",
+    };
+    return (unsigned)collective < KOLO_COLLECTIVE_COUNT ? names[collective] : "?";
+}
+
+static bool adds(kolo_collective collective)
+{
+    return collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER;
+}
+
+kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size)
+{
+    if (!adds(collective))
+        return KOLO_ASSOCIATION_NONE;
+    return size <= RING_SIZE_MAX || bytes > CIRCULANT_BYTES_MAX ? KOLO_ASSOCIATION_RING : KOLO_ASSOCIATION_CIRCULANT;
+}
+
+int32_t kolo_price_rounds(int32_t size)
+{
+    int32_t rounds = 0;
+    while ((INT64_C(1) << rounds) < size)
+        rounds++;
+    return rounds;
+}
+
+size_t kolo_algorithm_count(void)
+{
+    return sizeof(algorithms) / sizeof(algorithms[0]);
+}
+
+const kolo_algorithm *kolo_algorithm_at(size_t index)
+{
+    return algorithms[index];
+}
+
+const kolo_algorithm *kolo_algorithm_find(const char *name)
+{
+    for (size_t i = 0; i < kolo_algorithm_count(); i++)
+        if (strcmp(algorithms[i]->name, name) == 0)
+            return algorithms[i];
+    return NULL;
+}
+
+static bool does(const kolo_algorithm *algorithm, kolo_collective collective)
+{
+    return (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
+}
+
+const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
+                                            int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
+                                            const kolo_algorithm *forced)
+{
+    if (forced && does(forced, collective))
+        return forced;
+    bool any_order = !adds(collective) || association == KOLO_ASSOCIATION_NONE;
+    const kolo_algorithm *cheapest = NULL;
+    double cheapest_ns = 0;
+    for (size_t i = 0; i < kolo_algorithm_count(); i++) {
+        const kolo_algorithm *algorithm = algorithms[i];
+        if (!does(algorithm, collective) || (!any_order && algorithm->association != association))
+            continue;
+        double price_ns = algorithm->price(collective, size, bytes, chunk_bytes, model);
+        if (!cheapest || price_ns < cheapest_ns) {
+            cheapest = algorithm;
+            cheapest_ns = price_ns;
+        }
+    }
+    return cheapest;
+}

@@ -1,0 +1,154 @@
+/* build.c - what the algorithms share when they build schedules. */
+#include "plan/build.h"
+
+#include "base/error.h"
+
+kolo_status kolo_plan_validate(const kolo_plan_spec *spec, int32_t *position)
+{
+    if (spec->size < 1 || spec->rank < 0 || spec->rank >= spec->size)
+        return kolo_fail(KOLO_ERR_INVALID, "rank %d of %d ranks has no schedule", spec->rank, spec->size);
+    /* Two messages of one pair for each rank must have room below KOLO_SCHEDULE_MESSAGES_MAX. */
+    if ((uint32_t)spec->size >= KOLO_SCHEDULE_MESSAGES_MAX / 2)
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "%d ranks are too many for a schedule; fewer than %u are possible",
+                         spec->size, KOLO_SCHEDULE_MESSAGES_MAX / 2);
+    if (spec->collective == KOLO_BROADCAST && (spec->root < 0 || spec->root >= spec->size))
+        return kolo_fail(KOLO_ERR_INVALID, "the root %d is not one of the ranks 0 to %d", spec->root, spec->size - 1);
+    if (spec->chunk_count < 1)
+        return kolo_fail(KOLO_ERR_INVALID, "a chunk of %lld elements; it must have at least 1",
+                         (long long)spec->chunk_count);
+    if (spec->slice_offsets[0] != 0)
+        return kolo_fail(KOLO_ERR_INVALID, "slice 0 begins at %lld; it must begin at 0",
+                         (long long)spec->slice_offsets[0]);
+    int32_t found = 0;
+    for (int32_t i = 0; i < spec->size; i++) {
+        if (spec->slice_offsets[i + 1] < spec->slice_offsets[i])
+            return kolo_fail(KOLO_ERR_INVALID, "slice %d ends before it begins", i);
+        if (spec->ring[i] < 0 || spec->ring[i] >= spec->size)
+            return kolo_fail(KOLO_ERR_INVALID, "position %d of the ring holds rank %d of %d", i, spec->ring[i],
+                             spec->size);
+        if (spec->ring[i] == spec->rank) {
+            *position = i;
+            found++;
+        }
+    }
+    if (found != 1)
+        return kolo_fail(KOLO_ERR_INVALID, "rank %d is on the ring %d times; it must be there once", spec->rank, found);
+    return KOLO_OK;
+}
+
+int32_t kolo_plan_rank_at(const kolo_plan_spec *spec, int64_t position)
+{
+    int64_t turn = position % spec->size;
+    return spec->ring[turn < 0 ? turn + spec->size : turn];
+}
+
+kolo_range kolo_plan_slice_at(const kolo_plan_spec *spec, int64_t position)
+{
+    int32_t rank = kolo_plan_rank_at(spec, position);
+    int64_t offset = spec->slice_offsets[rank];
+    return (kolo_range){.offset = offset, .count = spec->slice_offsets[rank + 1] - offset};
+}
+
+int64_t kolo_plan_total(const kolo_plan_spec *spec)
+{
+    return spec->slice_offsets[spec->size];
+}
+
+int64_t kolo_plan_longest_slice(const kolo_plan_spec *spec)
+{
+    int64_t longest = 0;
+    for (int32_t rank = 0; rank < spec->size; rank++) {
+        int64_t count = spec->slice_offsets[rank + 1] - spec->slice_offsets[rank];
+        longest = count > longest ? count : longest;
+    }
+    return longest;
+}
+
+int64_t kolo_plan_chunk(int64_t chunk_count, int64_t longest, int64_t steps_per_chunk)
+{
+    int64_t chunks_max = KOLO_PLAN_STEPS_MAX / (steps_per_chunk > 0 ? steps_per_chunk : 1);
+    chunks_max = chunks_max < KOLO_PLAN_CHUNKS_MAX ? chunks_max : KOLO_PLAN_CHUNKS_MAX;
+    int64_t least = chunks_max > 1 ? kolo_plan_chunks(longest, chunks_max) : longest;
+    int64_t chunk = chunk_count > least ? chunk_count : least;
+    chunk = chunk < longest ? chunk : longest;
+    return chunk > 0 ? chunk : 1;
+}
+
+int64_t kolo_plan_chunks(int64_t count, int64_t chunk)
+{
+    return count / chunk + (count % chunk != 0);
+}
+
+kolo_range kolo_plan_chunk_of(kolo_range range, int64_t chunk, int64_t index)
+{
+    int64_t done = index * chunk;
+    int64_t rest = range.count - done;
+    return (kolo_range){.offset = range.offset + done, .count = rest < chunk ? rest : chunk};
+}
+
+uint32_t kolo_build_send(kolo_schedule *schedule, kolo_place from, int64_t count, int32_t peer, uint32_t message,
+                         uint32_t hop)
+{
+    return kolo_schedule_add(schedule, &(kolo_step){.kind = KOLO_STEP_SEND,
+                                                    .a = (uint8_t)from.buffer,
+                                                    .a_offset = from.offset,
+                                                    .count = count,
+                                                    .peer = peer,
+                                                    .message = message,
+                                                    .hop = hop});
+}
+
+uint32_t kolo_build_recv(kolo_schedule *schedule, kolo_place to, int64_t count, int32_t peer, uint32_t message,
+                         uint32_t hop)
+{
+    return kolo_schedule_add(schedule, &(kolo_step){.kind = KOLO_STEP_RECV,
+                                                    .dst = (uint8_t)to.buffer,
+                                                    .dst_offset = to.offset,
+                                                    .count = count,
+                                                    .peer = peer,
+                                                    .message = message,
+                                                    .hop = hop});
+}
+
+uint32_t kolo_build_reduce(kolo_schedule *schedule, kolo_place to, kolo_place a, kolo_place b, int64_t count,
+                           bool final, uint32_t hop)
+{
+    return kolo_schedule_add(schedule, &(kolo_step){.kind = KOLO_STEP_REDUCE,
+                                                    .dst = (uint8_t)to.buffer,
+                                                    .dst_offset = to.offset,
+                                                    .a = (uint8_t)a.buffer,
+                                                    .a_offset = a.offset,
+                                                    .b = (uint8_t)b.buffer,
+                                                    .b_offset = b.offset,
+                                                    .count = count,
+                                                    .final = final,
+                                                    .peer = -1,
+                                                    .hop = hop});
+}
+
+uint32_t kolo_build_copy(kolo_schedule *schedule, kolo_place to, kolo_place from, int64_t count, bool final)
+{
+    return kolo_schedule_add(schedule, &(kolo_step){.kind = KOLO_STEP_COPY,
+                                                    .dst = (uint8_t)to.buffer,
+                                                    .dst_offset = to.offset,
+                                                    .a = (uint8_t)from.buffer,
+                                                    .a_offset = from.offset,
+                                                    .count = count,
+                                                    .final = final,
+                                                    .peer = -1});
+}
+
+kolo_status kolo_build_alone(const kolo_plan_spec *spec, kolo_schedule *schedule)
+{
+    int64_t total = kolo_plan_total(spec);
+    bool adds = spec->collective == KOLO_ALLREDUCE || spec->collective == KOLO_REDUCE_SCATTER;
+    if (total > 0 && spec->collective != KOLO_BROADCAST)
+        kolo_build_copy(schedule, kolo_place_at(KOLO_BUFFER_OUTPUT, 0), kolo_place_at(KOLO_BUFFER_INPUT, 0), total,
+                        adds);
+    return kolo_schedule_seal(schedule);
+}
+
+double kolo_price_alone(int64_t bytes, const kolo_price_model *model)
+{
+    return KOLO_PRICE_STEP_NS + (double)bytes * model->copy_ns_per_byte;
+}

@@ -1,0 +1,14 @@
+#!/bin/sh
+# The example of the README compiles with the command that the README gives, and works.
+. "$(dirname "$0")/lib.sh"
+# The first block of C in the installed README.
+find "$prefix/share/doc" -name README.md -exec sed -n '/^```c$/,/^```$/{/^```/d;p}' {} + >example.c
+[ -s example.c ] || { echo "README.md has no block of C"; exit 1; }
+calls=$(grep -o '\bkolo_[a-z_]*(' example.c | sort -u | wc -l)
+[ "$calls" -le 10 ] || { echo "the example of ten calls has $calls"; exit 1; }
+# shellcheck disable=SC2046
+"$CC" -Wall -Wextra -Werror example.c $(pkg-config --cflags --libs kolo) -o example
+export LD_LIBRARY_PATH="$prefix/$LIBDIR"
+expect "y = 2.00 x + 1.00" ./example
+expect "y = 2.00 x + 1.00" "$prefix/bin/kolorun" -np 2 ./example
+expect "y = 2.00 x + 1.00" "$prefix/bin/kolorun" -np 3 ./example

@@ -1,0 +1,87 @@
+"""What goes wrong, and that it is said clearly. Run by kolorun on several ranks."""
+import os
+import unittest
+
+import kolo
+import numpy
+
+job = None
+
+
+class Errors(unittest.TestCase):
+    def assert_refused(self, kind, words, call, *args, **kwargs):
+        with self.assertRaisesRegex(kind, words):
+            call(*args, **kwargs)
+
+    def test_not_an_array(self):
+        self.assert_refused(TypeError, "numpy.ndarray, not list", job.allreduce, [1.0, 2.0])
+
+    def test_not_contiguous(self):
+        matrix = numpy.zeros((4, 6), numpy.float32)
+        self.assert_refused(ValueError, "ascontiguousarray", job.allreduce, matrix[:, ::2])
+        self.assert_refused(ValueError, "not contiguous", job.allreduce, matrix.T)
+        self.assert_refused(ValueError, "out is not contiguous", job.allreduce, numpy.zeros((6, 4), numpy.float32), out=matrix.T)
+        self.assert_refused(ValueError, "not contiguous", job.broadcast, matrix.T)
+
+    def test_type_that_kolo_does_not_move(self):
+        for dtype in ["complex64", "bool", "uint16", "longdouble", "U3"]:
+            self.assert_refused(TypeError, "not a type that Kolo moves; it moves float32", job.allreduce, numpy.zeros(3, dtype))
+
+    def test_foreign_byte_order(self):
+        self.assert_refused(TypeError, "byte order", job.allreduce, numpy.zeros(3, numpy.dtype("f4").newbyteorder("S")))
+
+    def test_out_differs(self):
+        array = numpy.zeros(4, numpy.float32)
+        self.assert_refused(ValueError, r"out is float64 \(4,\), but array is float32", job.allreduce, array, out=numpy.zeros(4))
+        self.assert_refused(ValueError, r"out is float32 \(5,\)", job.allreduce, array, out=numpy.zeros(5, numpy.float32))
+
+    def test_read_only(self):
+        array = numpy.zeros(4, numpy.float32)
+        array.flags.writeable = False
+        self.assert_refused(ValueError, "read-only", job.broadcast, array)
+        self.assert_refused(ValueError, "read-only", job.allreduce, numpy.zeros(4, numpy.float32), out=array)
+
+    def test_unknown_operator(self):
+        self.assert_refused(ValueError, "op 'mean'; there are sum, average", job.allreduce, numpy.zeros(3), op="mean")
+
+    def test_empty_group(self):
+        self.assert_refused(ValueError, "at least one", job.grouped_allreduce, [])
+
+    def test_library_refuses_a_root_outside_the_job(self):
+        with self.assertRaises(kolo.Error) as caught:
+            job.broadcast(numpy.zeros(3, numpy.float32), root=job.size)
+        self.assertEqual(caught.exception.status, "KOLO_ERR_INVALID")
+        self.assertIn("root", str(caught.exception))
+
+    def test_ranks_disagree_about_the_type(self):
+        if job.size == 1:
+            self.skipTest("alone, nobody disagrees")
+        array = numpy.zeros(6, numpy.float64 if job.rank == job.size - 1 else numpy.float32)
+        with self.assertRaises(kolo.Error) as caught:
+            job.allreduce(array, name="disputed")
+        self.assertEqual(caught.exception.status, "KOLO_ERR_MISMATCH")
+        self.assertEqual(caught.exception.tensor, "disputed")
+        for word in ["disputed", "float32", "float64"]:
+            self.assertIn(word, str(caught.exception))
+
+    def test_forked_child(self):
+        child = os.fork()
+        if child == 0:
+            try:
+                job.allreduce(numpy.zeros(3, numpy.float32))
+            except kolo.Error as error:
+                os._exit(0 if error.status == "KOLO_ERR_STATE" else 2)
+            os._exit(3)
+        self.assertEqual(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), 0)
+
+
+if __name__ == "__main__":
+    with kolo.init() as job:
+        unittest.main(failfast=True, exit=False).result.wasSuccessful() or exit(1)
+    try:
+        job.barrier()
+    except RuntimeError as error:
+        if "finalized" not in str(error):
+            raise
+    else:
+        raise SystemExit("a call after finalize went through")
