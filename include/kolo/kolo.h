@@ -109,7 +109,9 @@ typedef struct kolo_args {
     int32_t root;       /* broadcast */
     double prescale;    /* inputs are multiplied by it (floating types; 1 otherwise) */
     double postscale;   /* the result is multiplied by it (floating types; 1 otherwise) */
-    int64_t timeout_ns; /* deadline from now; 0: KOLO_TIMEOUT; < 0: none */
+    int64_t timeout_ns; /* deadline from now; 0: KOLO_TIMEOUT; < 0: none. When it passes, the job is broken: every
+                         * rank's operations fail with KOLO_ERR_TIMEOUT, naming who is late. To wait for less
+                         * without breaking anything: kolo_wait(request, timeout_ns). */
     uint64_t flags;     /* KOLO_NOTIFY_FD */
     kolo_done_fn done;  /* may be NULL */
     void *user;

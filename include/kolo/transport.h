@@ -118,7 +118,24 @@ typedef struct kolo_transport_ops {
 
     /* Frees everything. Postings that are not over are forgotten: no upcall follows. */
     void (*destroy)(kolo_transport *transport);
+
+    /* Optional, all four or none (NULL): memory that the peers of this host have mapped, for algorithms that load and store.
+     *
+     * window: the start of rank's window (own included), window_bytes long, page-aligned, zeroed at start; NULL where rank's memory is
+     * not mapped here. Valid from connect() to destroy(). Whoever uses windows keeps order by flags alone. */
+    void *(*window)(kolo_transport *transport, int32_t rank);
+    size_t (*window_bytes)(kolo_transport *transport);
+
+    /* rank's flags: KOLO_TRANSPORT_FLAG_LINES lines of 64 bytes, zero at start, written by rank only (with release), read by anyone (with
+     * acquire). Their meaning is the user's. */
+    uint64_t *(*flags)(kolo_transport *transport, int32_t rank);
+
+    /* Own flags have changed: peers that sleep are woken. A peer counts as asleep from its arm() on; it must look at the flags it waits for once
+     * more after arm() and before it sleeps. Cheap when nobody sleeps. */
+    void (*flags_changed)(kolo_transport *transport);
 } kolo_transport_ops;
+
+#define KOLO_TRANSPORT_FLAG_LINES 128
 
 /* The type of the entry symbol KOLO_TRANSPORT_ENTRY of a loadable module. */
 typedef const kolo_transport_ops *(*kolo_transport_module_fn)(void);

@@ -14,8 +14,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long peers may take to close their connections after everybody agreed to leave. */
+/* How long closing may take: after everybody agreed to leave, and in a broken job, where peers may be dead, but the others are still
+ * to be told why. */
 #define CLOSE_NS (5 * KOLO_NS_PER_S)
+#define CLOSE_BROKEN_NS (1 * KOLO_NS_PER_S)
 /* Spinning budgets where a core per rank allows it. Longer than any hop in a host, shorter than a scheduler tick. */
 #define SPIN_NS (100 * KOLO_NS_PER_US)
 #define THREAD_SPIN_NS (20 * KOLO_NS_PER_US)
@@ -256,13 +258,13 @@ static kolo_status wait_for_everybody(kolo_context *ctx)
     return status;
 }
 
-static void close_transport(kolo_context *ctx, bool force)
+static void close_transport(kolo_context *ctx, bool broken)
 {
-    int64_t deadline_ns = kolo_clock_now_ns() + CLOSE_NS;
-    ctx->ops->close(ctx->transport, force);
+    int64_t deadline_ns = kolo_clock_now_ns() + (broken ? CLOSE_BROKEN_NS : CLOSE_NS);
+    ctx->ops->close(ctx->transport, false);
     while (!ctx->ops->closed(ctx->transport) && kolo_clock_now_ns() < deadline_ns)
         ctx->ops->progress(ctx->transport);
-    if (!ctx->ops->closed(ctx->transport))
+    if (!broken && !ctx->ops->closed(ctx->transport))
         kolo_log_write(&ctx->log, KOLO_LOG_WARN, "connections did not close within 5 s; dropping them");
 }
 

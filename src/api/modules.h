@@ -5,8 +5,8 @@
 #include <kolo/transport.h>
 #include "base/log.h"
 
-/* Looks for kolo_transport_NAME.so in the folders of path_list (separated by ':', may be NULL or empty), loads the first
- * one found, and checks it. name: letters, digits, '-' and '_'. *ops lives until kolo_module_unload(*handle).
+/* Looks for kolo_transport_NAME.so in the folders of path_list (separated by ':', may be NULL or empty), loads the
+ * first one found, and checks it. name: letters, digits, '-' and '_'. *ops lives until kolo_module_unload(*handle).
  * KOLO_ERR_UNSUPPORTED: there is none (the error lists where it was looked for). KOLO_ERR_VERSION: it speaks another
  * ABI. KOLO_ERR_CONFIG: it is no such module. Any thread. */
 KOLO_NODISCARD kolo_status kolo_module_load(const char *name, const char *path_list, const kolo_log *log,

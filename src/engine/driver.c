@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -343,6 +344,17 @@ int kolo_driver_completion_fd(const kolo_driver *driver)
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
 
+/* The host's signals are for the host's threads. */
+static int start_thread(kolo_driver *driver)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&driver->thread, NULL, run_thread, driver);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return error;
+}
+
 static kolo_status open_fds(kolo_driver *driver)
 {
     int *fds[3] = {&driver->caller_fd, &driver->thread_fd, &driver->completion_fd};
@@ -362,7 +374,7 @@ kolo_status kolo_driver_create(const kolo_driver_options *options, kolo_driver *
     made->caller_fd = made->thread_fd = made->completion_fd = -1;
     kolo_status status = open_fds(made);
     if (status == KOLO_OK) {
-        int error = pthread_create(&made->thread, NULL, run_thread, made);
+        int error = start_thread(made);
         made->thread_runs = error == 0;
         if (error != 0)
             status = kolo_fail_errno(KOLO_ERR_SYSTEM, error, "cannot start the communication thread");
