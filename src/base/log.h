@@ -12,7 +12,8 @@ typedef struct kolo_log {
     int32_t rank;         /* -1: not known yet */
 } kolo_log;
 
-/* Formats and hands on; cuts at 1,023 bytes; control characters (a peer's bytes) become '?'. Any thread. log may be NULL: dropped. */
+/* Formats and hands on; cuts at 1,023 bytes; control characters (a peer's bytes) become '?'. Any thread. log may be
+ * NULL: dropped. */
 void kolo_log_write(const kolo_log *log, kolo_log_level level, const char *format, ...) KOLO_PRINTF(3, 4);
 
 /* "error", "warn", "info", "debug" and back; false if unknown. */

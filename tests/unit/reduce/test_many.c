@@ -1,0 +1,82 @@
+/* test_many.c - n inputs in one pass: the order of the sum, one rounding, any number of inputs. */
+#include "reference.h"
+
+#include <string.h>
+
+enum { MAX_INPUTS = 33, MAX_COUNT = 300, ROOM = 8 * MAX_COUNT + 64 };
+
+static uint8_t memory[MAX_INPUTS][ROOM], output[ROOM], expected[ROOM];
+
+static void check_once(kolo_dtype_id type, kolo_reduce_op op, size_t n_inputs, size_t count, kolo_rng *rng)
+{
+    const void *inputs[MAX_INPUTS];
+    for (size_t k = 0; k < n_inputs; k++) {
+        uint8_t *input = memory[k] + (k * 7) % 64;
+        fill_awkward(type, rng, input, count);
+        inputs[k] = input;
+    }
+    reference_many(type, op, expected, inputs, n_inputs, count);
+    memset(output, 0x5a, sizeof(output));
+    kolo_reduce_many(type, op, output + 2, inputs, n_inputs, count);
+    assert_elements_equal(type, output + 2, expected, count);
+    assert_int_equal(output[1], 0x5a);
+    assert_int_equal(output[2 + count * kolo_dtype_size(type)], 0x5a);
+
+    const size_t in_place = n_inputs / 2;
+    uint8_t *dst = memory[in_place] + (in_place * 7) % 64;
+    kolo_reduce_many(type, op, dst, inputs, n_inputs, count);
+    assert_elements_equal(type, dst, expected, count);
+}
+
+static void many__all_types_operators_and_sets(void **state)
+{
+    (void)state;
+    static const size_t input_counts[] = {1, 2, 3, 4, 7, 8, 33};
+    static const size_t counts[] = {0, 1, 2, 3, 7, 15, 16, 17, 31, 32, 33, 63, 64, 65, 70, 128, 129, 257, 300};
+    for (size_t isa = 0; isa < kolo_reduce_isa_count(); isa++) {
+        assert_true(kolo_reduce_force(kolo_reduce_isa_name(isa)));
+        kolo_rng rng = {isa};
+        for (int type = 0; type < KOLO_DTYPE_COUNT; type++) {
+            for (int op = KOLO_SUM; op <= KOLO_PRODUCT; op++) {
+                for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+                    check_once((kolo_dtype_id)type, (kolo_reduce_op)op, input_counts[i % 7], counts[i], &rng);
+            }
+        }
+    }
+    assert_true(kolo_reduce_force(NULL));
+}
+
+/* 2048 + 1 + 1: rounded after each sum it stays 2048 in float16. */
+static void many__float16_is_rounded_once(void **state)
+{
+    (void)state;
+    const uint16_t big = reference_narrow(KOLO_DTYPE_FLOAT16, 2048.0f);
+    const uint16_t one = reference_narrow(KOLO_DTYPE_FLOAT16, 1.0f);
+    uint16_t sum;
+    kolo_reduce_many(KOLO_DTYPE_FLOAT16, KOLO_SUM, &sum, (const void *const[]){&big, &one, &one}, 3, 1);
+    assert_true(reference_widen(KOLO_DTYPE_FLOAT16, sum) == 2050.0);
+}
+
+/* Left to right: the large numbers cancel before the small one comes. */
+static void many__left_to_right(void **state)
+{
+    (void)state;
+    const float inputs[] = {1e30f, -1e30f, 1.0f};
+    float sum;
+    kolo_reduce_many(KOLO_DTYPE_FLOAT32, KOLO_SUM, &sum,
+                     (const void *const[]){&inputs[0], &inputs[1], &inputs[2]}, 3, 1);
+    assert_true(sum == 1.0f);
+    kolo_reduce_many(KOLO_DTYPE_FLOAT32, KOLO_SUM, &sum,
+                     (const void *const[]){&inputs[0], &inputs[2], &inputs[1]}, 3, 1);
+    assert_true(sum == 0.0f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(many__all_types_operators_and_sets),
+        cmocka_unit_test(many__float16_is_rounded_once),
+        cmocka_unit_test(many__left_to_right),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
