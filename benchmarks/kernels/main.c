@@ -1,10 +1,10 @@
-/* main.c - kolo-kernel-bench: the reduction kernels' speed, per type, operator and instruction set, in the cache and from
- * memory, beside a triad and scalar loops measured in the same run.
+/* main.c - kolo-kernel-bench: the reduction kernels' speed, per type, operator and instruction set, in the cache
+ * and from memory, beside a triad and scalar loops measured in the same run.
  *
  *     kolo-kernel-bench [-r rounds] [-c cache_bytes] [-m memory_bytes]
  *
- * Sizes are bytes of one operand (three are in play). All candidates take turns in every round; the median over rounds is
- * printed. GB/s counts two reads and one write; a write's own read-for-ownership is not counted. */
+ * Sizes are bytes of one operand (three are in play). All candidates take turns in every round; the median over
+ * rounds is printed. GB/s counts two reads and one write; a write's own read-for-ownership is not counted. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdbool.h>
@@ -166,7 +166,8 @@ static size_t parse_number(const char *text, size_t min, size_t max, const char 
     errno = 0;
     unsigned long long value = strtoull(text, &end, 10);
     if (errno != 0 || end == text || *end != '\0' || *text == '-' || value < min || value > max) {
-        fprintf(stderr, "kolo-kernel-bench: %s is '%s', but must be a number from %zu to %zu\n", option, text, min, max);
+        fprintf(stderr, "kolo-kernel-bench: %s is '%s', but must be a number from %zu to %zu\n", option, text, min,
+                max);
         exit(2);
     }
     return (size_t)value;
