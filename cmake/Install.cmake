@@ -20,6 +20,7 @@ write_basic_package_version_file(koloConfigVersion.cmake COMPATIBILITY SameMinor
 install(TARGETS kolo EXPORT koloTargets
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   INCLUDES DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+install(TARGETS kolo_transport_ucx_module LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/kolo)
 install(EXPORT koloTargets NAMESPACE kolo:: DESTINATION ${KOLO_CMAKE_DIR})
 install(FILES ${PROJECT_BINARY_DIR}/koloConfig.cmake ${PROJECT_BINARY_DIR}/koloConfigVersion.cmake DESTINATION ${KOLO_CMAKE_DIR})
 install(FILES ${PROJECT_BINARY_DIR}/kolo.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

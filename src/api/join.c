@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "bootstrap/rendezvous.h"
-#include "ucx/ucx.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,21 +48,13 @@ static void bind_thread(void *user)
 
 static kolo_status find_transport(kolo_context *ctx)
 {
-    const char *name = ctx->config.transport;
+    char folders[4096];
     if (ctx->job.size == 1) {
         ctx->ops = kolo_alone_transport();
         return KOLO_OK;
     }
-    bool built_in = strcmp(name, "ucx") == 0;
-    if (ctx->config.transport_path[0] != '\0') {
-        kolo_status status = kolo_module_load(name, ctx->config.transport_path, &ctx->log, &ctx->ops, &ctx->module);
-        if (status != KOLO_ERR_UNSUPPORTED || !built_in)
-            return status;
-    }
-    if (!built_in)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_TRANSPORT=%s is not built in (ucx is); for a module set KOLO_TRANSPORT_PATH to its folder", name);
-    ctx->ops = kolo_ucx_transport();
-    return KOLO_OK;
+    kolo_module_folders(ctx->config.transport_path, folders, sizeof(folders));
+    return kolo_module_load(ctx->config.transport, folders, &ctx->log, &ctx->ops, &ctx->module);
 }
 
 static int64_t caller_spin_ns(const kolo_context *ctx)

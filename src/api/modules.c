@@ -107,8 +107,25 @@ kolo_status kolo_module_load(const char *name, const char *path_list, const kolo
         return kolo_fail(KOLO_ERR_UNSUPPORTED,
                          "there is no transport \"%s\", and KOLO_TRANSPORT_PATH names no folder to look in", name);
     return kolo_fail(KOLO_ERR_UNSUPPORTED,
-                     "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH)", name,
+                     "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH adds folders)", name,
                      name, path_list);
+}
+
+char *kolo_module_folders(const char *configured, char *text, size_t capacity)
+{
+    Dl_info self;
+    static const char inside;
+    const char *separator = configured[0] ? ":" : "";
+    int folder_length = -1;
+    if (dladdr(&inside, &self) != 0 && self.dli_fname) {
+        const char *slash = strrchr(self.dli_fname, '/');
+        folder_length = slash ? (int)(slash - self.dli_fname) : -1;
+    }
+    if (folder_length < 0)
+        snprintf(text, capacity, "%s", configured);
+    else
+        snprintf(text, capacity, "%s%s%.*s/kolo", configured, separator, folder_length, self.dli_fname);
+    return text;
 }
 
 void kolo_module_unload(void *handle)

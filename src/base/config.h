@@ -19,7 +19,7 @@
     X(transport, "TRANSPORT", TEXT, "ucx", 0, 0,                                                                       \
       "name of the transport that carries the job")                                                                    \
     X(transport_path, "TRANSPORT_PATH", TEXT, "", 0, 0,                                                                \
-      "folders with loadable transports, separated by ':'; searched before the built-in ones")                         \
+      "folders with loadable transports, separated by ':'; searched before the library's own")                       \
     X(init_timeout_ns, "INIT_TIMEOUT", TIME, "60s", 0, KOLO_CONFIG_TIME_MAX,                                           \
       "how long kolo_init waits for all ranks")                                                                        \
     X(timeout_ns, "TIMEOUT", TIME, "300s", 0, KOLO_CONFIG_TIME_MAX,                                                    \
