@@ -107,8 +107,7 @@ static kolo_status create_transport(kolo_context *ctx)
     kolo_engine_fill_env(ctx->engine, &env);
     KOLO_TRY(find_transport(ctx));
     KOLO_TRY(ctx->ops->create(&env, &ctx->transport));
-    kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
-    return KOLO_OK;
+    return kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
 }
 
 static kolo_status start_driver(kolo_context *ctx)

@@ -127,6 +127,8 @@ static void sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32_t aw
         armed = true; /* progress will report what is wrong; do not spin until it does */
         limit_ns = limit_ns < KOLO_NS_PER_MS ? limit_ns : KOLO_NS_PER_MS;
     }
+    if (armed && kolo_engine_awake(driver->options.engine))
+        armed = false;
     int64_t alarm_ns = kolo_engine_alarm_ns(driver->options.engine);
     struct pollfd fds[2] = {{.fd = fd, .events = POLLIN},
                             {.fd = driver->options.ops->event_fd(driver->options.transport), .events = POLLIN}};

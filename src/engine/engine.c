@@ -103,7 +103,7 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
 static void finish_group(kolo_engine *engine, kolo_runner *runner)
 {
     kolo_group *group = runner->group;
-    kolo_runner_unpack(runner, &engine->env);
+    kolo_runner_finish(runner, &engine->env);
     runner->group = NULL;
     engine->counters.groups++;
     if (group->member_count > 1)
@@ -114,10 +114,16 @@ static void finish_group(kolo_engine *engine, kolo_runner *runner)
     free(group);
 }
 
+/* The same on all ranks: runners share memory with their likes there. */
+static kolo_runner *runner_of(const kolo_engine *engine, uint32_t number)
+{
+    return &engine->runners[number % (uint32_t)engine->options.groups_in_flight];
+}
+
 static int start_group(kolo_engine *engine, kolo_runner *runner)
 {
     kolo_group *group = engine->waiting;
-    if (group == NULL || engine->broken)
+    if (group == NULL || engine->broken || runner != runner_of(engine, group->number))
         return 0;
     engine->waiting = group->next;
     if (engine->waiting == NULL)
@@ -150,12 +156,7 @@ static int work_runner(kolo_engine *engine, kolo_runner *runner)
 
 static bool runner_free(const kolo_engine *engine)
 {
-    if (engine->waiting != NULL)
-        return false;
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
-        if (engine->runners[i].group == NULL)
-            return true;
-    return false;
+    return engine->waiting == NULL && runner_of(engine, engine->next_group)->group == NULL;
 }
 
 /* ---- the step ---------------------------------------------------------------------------------------- */
@@ -179,6 +180,14 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     return events;
 }
 
+bool kolo_engine_awake(const kolo_engine *engine)
+{
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
+        if (engine->runners[i].group != NULL && kolo_executor_awake(&engine->runners[i].executor))
+            return true;
+    return false;
+}
+
 bool kolo_engine_idle(const kolo_engine *engine)
 {
     return atomic_load_explicit(&engine->under_way, memory_order_seq_cst) == 0;
@@ -197,10 +206,25 @@ void kolo_engine_count(const kolo_engine *engine, kolo_engine_counters *counters
 
 /* ---- life -------------------------------------------------------------------------------------------- */
 
-void kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
+static bool all_share(const kolo_engine *engine)
+{
+    const kolo_transport_ops *ops = engine->env.ops;
+    if (ops->window == NULL || engine->options.size == 1 || engine->options.groups_in_flight > KOLO_TRANSPORT_FLAG_LINES)
+        return false;
+    for (int32_t rank = 0; rank < engine->options.size; rank++)
+        if (ops->window(engine->env.transport, rank) == NULL)
+            return false;
+    return true;
+}
+
+kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
 {
     engine->control.ops = engine->env.ops = ops;
     engine->control.transport = engine->env.transport = transport;
+    engine->policy.is_shared = all_share(engine);
+    for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
+        KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));
+    return KOLO_OK;
 }
 
 static kolo_status build_parts(kolo_engine *engine)

@@ -44,13 +44,15 @@ void kolo_engine_destroy(kolo_engine *engine);
 /* Fills in rank, size, user and the upcalls of a transport's environment. */
 void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env);
 /* The connected transport; once, before the first step. */
-void kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport);
+KOLO_NODISCARD kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport);
 
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);
 
 /* One step at `now_ns`. Returns how much happened; 0: nothing to do until a message, a submission, or the next alarm. */
 int kolo_engine_step(kolo_engine *engine, int64_t now_ns);
+/* Work has turned up without a message: look after arming the transport, and do not sleep then. */
+bool kolo_engine_awake(const kolo_engine *engine);
 /* When the engine wants to be stepped even if nothing happens; INT64_MAX: never. */
 int64_t kolo_engine_alarm_ns(const kolo_engine *engine);
 

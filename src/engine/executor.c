@@ -17,21 +17,30 @@ void kolo_executor_fini(kolo_executor *executor)
     free(executor->waits);
     free(executor->ready);
     free(executor->postings);
+    free(executor->inputs);
     memset(executor, 0, sizeof(*executor));
 }
 
-static kolo_status reserve(kolo_executor *executor, size_t steps)
+static kolo_status reserve(kolo_executor *executor, size_t steps, int32_t ranks)
 {
+    if (ranks > executor->input_capacity) {
+        free(executor->inputs);
+        executor->inputs = malloc((size_t)ranks * sizeof(*executor->inputs));
+        executor->input_capacity = executor->inputs != NULL ? ranks : 0;
+        if (executor->inputs == NULL)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %d ranks", ranks);
+    }
     if (steps <= executor->capacity)
         return KOLO_OK;
-    kolo_executor_fini(executor);
+    executor->capacity = 0;
+    free(executor->waits);
+    free(executor->ready);
+    free(executor->postings);
     executor->waits = malloc(steps * sizeof(*executor->waits));
     executor->ready = malloc(steps * sizeof(*executor->ready));
     executor->postings = malloc(steps * sizeof(*executor->postings));
-    if (executor->waits == NULL || executor->ready == NULL || executor->postings == NULL) {
-        kolo_executor_fini(executor);
+    if (executor->waits == NULL || executor->ready == NULL || executor->postings == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %zu steps", steps);
-    }
     executor->capacity = steps;
     return KOLO_OK;
 }
@@ -40,7 +49,7 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
                                 const kolo_execution *run)
 {
     const kolo_schedule *schedule = run->schedule;
-    KOLO_TRY(reserve(executor, schedule->step_count));
+    KOLO_TRY(reserve(executor, schedule->step_count, run->size));
     executor->ops = ops;
     executor->transport = transport;
     executor->run = *run;
@@ -49,6 +58,7 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     executor->steps_left = schedule->step_count;
     executor->posted = 0;
     executor->canceled = false;
+    executor->blocked = KOLO_NO_STEP;
     executor->status = KOLO_OK;
     for (uint32_t i = 0; i < schedule->step_count; i++)
         if ((executor->waits[i] = schedule->wait_count[i]) == 0)
@@ -56,9 +66,10 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     return KOLO_OK;
 }
 
-static void *at(const kolo_executor *executor, uint8_t buffer, int64_t offset)
+static void *at(const kolo_executor *executor, uint8_t buffer, int32_t rank, int64_t offset)
 {
-    return (void *)(executor->run.base[buffer] + (uintptr_t)offset * executor->element_bytes);
+    uintptr_t base = buffer == KOLO_BUFFER_WINDOW ? executor->run.windows[rank] : executor->run.base[buffer];
+    return (void *)(base + (uintptr_t)offset * executor->element_bytes);
 }
 
 static void step_over(kolo_executor *executor, uint32_t index)
@@ -72,19 +83,72 @@ static void step_over(kolo_executor *executor, uint32_t index)
     }
 }
 
+/* All inputs in ring order, starting after the owner. */
+static void fold(const kolo_executor *executor, const kolo_step *step, void *dst)
+{
+    const kolo_execution *run = &executor->run;
+    int32_t position = 0;
+    while (run->ring[position] != step->peer)
+        position++;
+    for (int32_t i = 0; i < run->size; i++) {
+        int32_t rank = run->ring[(position + 1 + i) % run->size];
+        executor->inputs[i] = rank == run->rank ? at(executor, step->b, rank, step->b_offset)
+                                                : at(executor, KOLO_BUFFER_WINDOW, rank, step->a_offset);
+    }
+    kolo_reduce_many(run->type, run->op, dst, executor->inputs, (size_t)run->size, (size_t)step->count);
+}
+
 static void compute(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
-    void *dst = at(executor, step->dst, step->dst_offset);
-    const void *a = at(executor, step->a, step->a_offset);
+    void *dst = at(executor, step->dst, run->rank, step->dst_offset);
     size_t count = (size_t)step->count;
-    if (step->kind == KOLO_STEP_REDUCE)
-        kolo_reduce_pair(run->type, run->op, dst, a, at(executor, step->b, step->b_offset), count);
-    else if (dst != a)
-        memcpy(dst, a, count * executor->element_bytes);
+    if (step->kind == KOLO_STEP_FOLD) {
+        fold(executor, step, dst);
+    } else {
+        const void *a = at(executor, step->a, step->peer, step->a_offset);
+        if (step->kind == KOLO_STEP_REDUCE)
+            kolo_reduce_pair(run->type, run->op, dst, a, at(executor, step->b, run->rank, step->b_offset), count);
+        else if (dst != a)
+            memcpy(dst, a, count * executor->element_bytes);
+    }
     if (step->final)
         kolo_reduce_finish(run->type, run->op, run->size, run->postscale, dst, count);
 }
+
+/* ---- flags ---------------------------------------------------------------------------------------------- */
+
+static void notify(const kolo_executor *executor, const kolo_step *step)
+{
+    const kolo_execution *run = &executor->run;
+    uint64_t value = run->flag_base[step->message] + (uint64_t)step->count;
+    __atomic_store_n(&run->flags[run->rank][step->message], value, __ATOMIC_RELEASE);
+    executor->ops->flags_changed(executor->transport);
+}
+
+static bool has_reached(const kolo_execution *run, const kolo_step *step, int32_t rank)
+{
+    uint64_t wanted = run->flag_base[step->message] + (uint64_t)step->count;
+    return __atomic_load_n(&run->flags[rank][step->message], __ATOMIC_ACQUIRE) >= wanted;
+}
+
+static bool is_satisfied(const kolo_execution *run, const kolo_step *step)
+{
+    if (step->peer >= 0)
+        return has_reached(run, step, step->peer);
+    for (int32_t rank = 0; rank < run->size; rank++)
+        if (rank != run->rank && !has_reached(run, step, rank))
+            return false;
+    return true;
+}
+
+bool kolo_executor_awake(const kolo_executor *executor)
+{
+    return executor->blocked != KOLO_NO_STEP && !executor->canceled &&
+           is_satisfied(&executor->run, &executor->run.schedule->steps[executor->blocked]);
+}
+
+/* ---- steps ---------------------------------------------------------------------------------------------- */
 
 static kolo_status post(kolo_executor *executor, uint32_t index, const kolo_step *step)
 {
@@ -93,29 +157,62 @@ static kolo_status post(kolo_executor *executor, uint32_t index, const kolo_step
     uint64_t tag = executor->run.tag | step->message;
     size_t bytes = (size_t)step->count * executor->element_bytes;
     if (step->kind == KOLO_STEP_SEND)
-        return executor->ops->send(executor->transport, step->peer, tag, at(executor, step->a, step->a_offset), bytes, posting);
-    return executor->ops->recv(executor->transport, step->peer, tag, at(executor, step->dst, step->dst_offset), bytes, posting);
+        return executor->ops->send(executor->transport, step->peer, tag, at(executor, step->a, executor->run.rank, step->a_offset), bytes, posting);
+    return executor->ops->recv(executor->transport, step->peer, tag, at(executor, step->dst, executor->run.rank, step->dst_offset), bytes, posting);
+}
+
+static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_step *step)
+{
+    kolo_status status = post(executor, index, step);
+    if (status == KOLO_OK) {
+        executor->posted++;
+    } else {
+        executor->failed_step = index;
+        kolo_executor_cancel(executor, status);
+    }
+}
+
+/* False: a WAIT that is not satisfied yet. */
+static bool run_step(kolo_executor *executor, uint32_t index)
+{
+    const kolo_step *step = &executor->run.schedule->steps[index];
+    switch (step->kind) {
+    case KOLO_STEP_SEND:
+    case KOLO_STEP_RECV:
+        post_or_cancel(executor, index, step);
+        return true;
+    case KOLO_STEP_WAIT:
+        if (!is_satisfied(&executor->run, step))
+            return false;
+        break;
+    case KOLO_STEP_NOTIFY:
+        notify(executor, step);
+        break;
+    default:
+        compute(executor, step);
+    }
+    step_over(executor, index);
+    return true;
 }
 
 int kolo_executor_advance(kolo_executor *executor, int budget)
 {
     int ran = 0;
+    if (executor->canceled)
+        return 0;
+    if (executor->blocked != KOLO_NO_STEP) {
+        if (!run_step(executor, executor->blocked))
+            return 0;
+        executor->blocked = KOLO_NO_STEP;
+        ran++;
+    }
     while (!executor->canceled && executor->ready_head != executor->ready_tail && ran < budget) {
         uint32_t index = executor->ready[executor->ready_head++];
-        const kolo_step *step = &executor->run.schedule->steps[index];
+        if (!run_step(executor, index)) {
+            executor->blocked = index;
+            break;
+        }
         ran++;
-        if (step->kind == KOLO_STEP_REDUCE || step->kind == KOLO_STEP_COPY) {
-            compute(executor, step);
-            step_over(executor, index);
-            continue;
-        }
-        kolo_status status = post(executor, index, step);
-        if (status == KOLO_OK) {
-            executor->posted++;
-        } else {
-            executor->failed_step = index;
-            kolo_executor_cancel(executor, status);
-        }
     }
     return ran;
 }

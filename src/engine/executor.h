@@ -21,10 +21,14 @@ typedef struct kolo_posting {
  * (a base may lie outside the memory where only a slice of it exists). */
 typedef struct kolo_execution {
     const kolo_schedule *schedule; /* sealed; outlives the execution */
-    uintptr_t base[3];             /* by kolo_buffer */
+    uintptr_t base[KOLO_BUFFER_WINDOW]; /* by kolo_buffer, without the windows */
+    const uintptr_t *windows;      /* per rank; NULL where nothing is shared */
+    uint64_t *const *flags;        /* per rank: its line of KOLO_FLAG_COUNT flags */
+    uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
+    const int32_t *ring;
     kolo_dtype_id type;
     kolo_reduce_op op;
-    int32_t size;      /* ranks, for AVERAGE */
+    int32_t rank, size;
     double postscale;
     uint64_t tag;      /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
 } kolo_execution;
@@ -41,6 +45,9 @@ struct kolo_executor {
     kolo_posting *postings; /* per step */
     size_t capacity;
     uint32_t ready_head, ready_tail;
+    uint32_t blocked;       /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
+    const void **inputs;    /* of a FOLD, one per rank */
+    int32_t input_capacity;
     size_t steps_left;
     size_t posted;          /* at the transport now */
     bool canceled;
@@ -59,6 +66,8 @@ int kolo_executor_advance(kolo_executor *executor, int budget);
 /* A posting has come back. */
 void kolo_executor_completed(kolo_posting *posting, kolo_status status);
 void kolo_executor_cancel(kolo_executor *executor, kolo_status status);
+/* A step that waited for flags could go on now: look once more before sleeping. */
+bool kolo_executor_awake(const kolo_executor *executor);
 /* Everything is done, or canceled and come back. */
 bool kolo_executor_finished(const kolo_executor *executor);
 

@@ -49,7 +49,7 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
                 continue;
             size_t i = out->count++;
             out->members[i] = (kolo_member){.request = requests[r], .piece = piece};
-            out->associations[i] = kolo_plan_association(operation->collective, piece_bytes(piece), policy->size);
+            out->associations[i] = kolo_plan_association(operation->collective, piece_bytes(piece), policy->size, policy->is_shared);
             out->items[i] = (kolo_fusion_item){
                 .key = work_key(out, i),
                 .bytes = piece_bytes(piece),

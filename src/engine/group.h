@@ -31,6 +31,7 @@ typedef struct kolo_group {
 /* What forming needs to know; the same on all ranks. */
 typedef struct kolo_group_policy {
     int32_t size;
+    bool is_shared; /* all ranks share memory: another association class */
     int64_t fusion_bytes;
     kolo_price_model model;
 } kolo_group_policy;
@@ -47,19 +48,6 @@ typedef struct kolo_memory {
 KOLO_NODISCARD kolo_status kolo_memory_reserve(kolo_memory *memory, size_t bytes);
 void kolo_memory_fini(kolo_memory *memory);
 
-/* One group at work. */
-typedef struct kolo_runner {
-    kolo_group *group; /* NULL: free */
-    kolo_executor executor;
-    kolo_schedule schedule;
-    const kolo_algorithm *algorithm;
-    int64_t *slice_offsets; /* size + 1 */
-    int64_t *counts;        /* of the members */
-    size_t counts_capacity;
-    bool packed;
-    kolo_memory arena, scratch;
-} kolo_runner;
-
 /* The fixed surroundings of a runner. */
 typedef struct kolo_runner_env {
     const kolo_transport_ops *ops;
@@ -71,11 +59,31 @@ typedef struct kolo_runner_env {
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
 } kolo_runner_env;
 
+/* One group at work. */
+typedef struct kolo_runner {
+    kolo_group *group; /* NULL: free */
+    kolo_executor executor;
+    kolo_schedule schedule;
+    const kolo_algorithm *algorithm;
+    int64_t *slice_offsets; /* size + 1 */
+    int64_t *counts;        /* of the members */
+    size_t counts_capacity;
+    bool packed;
+    kolo_memory arena, scratch;
+    /* Its part of the shared windows; the same on all ranks, since group k runs on runner k mod their number. */
+    uintptr_t *windows;  /* per rank; NULL where nothing is shared */
+    uint64_t **flags;    /* per rank: a line of flags */
+    size_t window_bytes;
+    uint64_t flag_base[KOLO_FLAG_COUNT];
+} kolo_runner;
+
 KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
 void kolo_runner_fini(kolo_runner *runner);
+/* Gives it part `index` of `count` of the transport's windows and flags, if it has some that all `size` ranks share. */
+KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, int32_t index, int32_t count);
 /* Packs, plans and starts. On an error the runner stays free. */
 KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
-/* After the executor finished well: results into the callers' memory. */
-void kolo_runner_unpack(kolo_runner *runner, const kolo_runner_env *env);
+/* After the executor finished well: results into the callers' memory, and ready for the next group. */
+void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env);
 
 #endif

@@ -209,10 +209,16 @@ static kolo_missing missing_ranks(const kolo_negotiation *negotiation, const kol
 
 /* ---- children's reports ------------------------------------------------------------------------- */
 
+/* In this round already; `have` is empty again once the complete round was forwarded. */
+static bool reported(const kolo_entry *entry, int32_t bit)
+{
+    return entry->forwarded || (entry->have >> bit & 1) != 0;
+}
+
 static kolo_status child_ready(kolo_negotiation *negotiation, int32_t bit, uint32_t slot)
 {
     kolo_entry *entry = kolo_registry_slot(&negotiation->registry, slot);
-    if (entry == NULL || (entry->have >> bit & 1) != 0)
+    if (entry == NULL || reported(entry, bit))
         return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d is ready for slot %u, which %s",
                          kolo_tree_child(negotiation->rank, bit - 1), slot, entry == NULL ? "does not exist" : "it said before");
     entry->unchanged |= 1u << bit;
@@ -225,7 +231,7 @@ static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, c
     kolo_entry *entry = kolo_registry_get(&negotiation->registry, up->name);
     if (entry == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", up->name);
-    if ((entry->have >> bit & 1) != 0)
+    if (reported(entry, bit))
         return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d describes tensor '%s' twice", child, up->name);
     for (size_t i = 0; i < up->variant_count; i++) {
         const kolo_variant *variant = &up->variants[i];

@@ -23,9 +23,27 @@ void kolo_runner_fini(kolo_runner *runner)
     kolo_schedule_fini(&runner->schedule);
     kolo_memory_fini(&runner->arena);
     kolo_memory_fini(&runner->scratch);
+    free(runner->windows);
+    free(runner->flags);
     free(runner->slice_offsets);
     free(runner->counts);
     memset(runner, 0, sizeof(*runner));
+}
+
+kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, int32_t index, int32_t count)
+{
+    enum { LINE_BYTES = 64, FLAGS_PER_LINE = LINE_BYTES / sizeof(uint64_t) };
+    size_t size = (size_t)env->size;
+    runner->window_bytes = env->ops->window_bytes(env->transport) / (size_t)count / LINE_BYTES * LINE_BYTES;
+    runner->windows = calloc(size, sizeof(*runner->windows));
+    runner->flags = calloc(size, sizeof(*runner->flags));
+    if (runner->windows == NULL || runner->flags == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", env->size);
+    for (int32_t rank = 0; rank < env->size; rank++) {
+        runner->windows[rank] = (uintptr_t)env->ops->window(env->transport, rank) + (size_t)index * runner->window_bytes;
+        runner->flags[rank] = env->ops->flags(env->transport, rank) + (size_t)index * FLAGS_PER_LINE;
+    }
+    return KOLO_OK;
 }
 
 static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
@@ -73,7 +91,7 @@ static bool scales(const kolo_operation *operation)
 }
 
 /* Into base: where INPUT and OUTPUT lie in full coordinates. A group of one works in place of a copy wherever possible. */
-static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group, uintptr_t base[3])
+static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group, uintptr_t base[KOLO_BUFFER_WINDOW])
 {
     const kolo_piece *piece = group->members[0].piece;
     size_t element_bytes = kolo_dtype_size(group->type);
@@ -124,6 +142,7 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
         .ring = env->ring,
         .slice_offsets = runner->slice_offsets,
         .chunk_count = chunk_count > 0 ? chunk_count : 1,
+        .window_count = (int64_t)(runner->window_bytes / element_bytes),
     };
     kolo_schedule_reset(&runner->schedule);
     return runner->algorithm->build(&spec, &runner->schedule);
@@ -136,13 +155,18 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
         .schedule = &runner->schedule,
         .type = group->type,
         .op = group->operation.op,
+        .rank = env->rank,
         .size = env->size,
+        .ring = env->ring,
+        .windows = runner->windows,
+        .flags = runner->flags,
         .postscale = group->operation.postscale,
         .tag = (uint64_t)(group->number & 0xffffffu) << KOLO_EXECUTOR_MESSAGE_BITS,
     };
     KOLO_TRY(lay_out(runner, env, group));
     KOLO_TRY(plan(runner, env, group));
     KOLO_TRY(kolo_memory_reserve(&runner->scratch, (size_t)runner->schedule.scratch_count * element_bytes));
+    memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
     runner->group = group;
     kolo_status status = place(runner, env, group, run.base);
@@ -153,8 +177,10 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
     return status;
 }
 
-void kolo_runner_unpack(kolo_runner *runner, const kolo_runner_env *env)
+void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env)
 {
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        runner->flag_base[flag] += runner->schedule.flag_total[flag];
     if (runner->packed)
         each_part(runner, env, kolo_dtype_size(runner->group->type), unpack_part);
 }

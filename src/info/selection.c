@@ -22,7 +22,7 @@ static void print_cell(kolo_collective collective, int32_t np, int64_t bytes, in
                        const kolo_algorithm *forced)
 {
     static const kolo_price_model model = KOLO_PRICE_MODEL_DEFAULT;
-    kolo_association association = kolo_plan_association(collective, bytes, np);
+    kolo_association association = kolo_plan_association(collective, bytes, np, false);
     const kolo_algorithm *chosen =
         kolo_algorithm_select(collective, association, np, bytes, chunk_bytes, &model, forced);
     if (!chosen) {

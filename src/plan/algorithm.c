@@ -13,7 +13,8 @@
 /* The first of equally cheap ones is taken. */
 static const kolo_algorithm *const algorithms[] = {
     &kolo_algorithm_ring,     &kolo_algorithm_oneshot, &kolo_algorithm_circulant,
-    &kolo_algorithm_binomial, &kolo_algorithm_chain,
+    &kolo_algorithm_binomial, &kolo_algorithm_chain,   &kolo_algorithm_direct,
+    &kolo_algorithm_direct_oneshot,
 };
 
 const char *kolo_collective_name(kolo_collective collective)
@@ -31,8 +32,10 @@ static bool adds(kolo_collective collective)
     return collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER;
 }
 
-kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size)
+kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size, bool is_shared)
 {
+    if (is_shared)
+        return KOLO_ASSOCIATION_DIRECT;
     if (!adds(collective))
         return KOLO_ASSOCIATION_NONE;
     return size <= RING_SIZE_MAX || bytes > CIRCULANT_BYTES_MAX ? KOLO_ASSOCIATION_RING : KOLO_ASSOCIATION_CIRCULANT;
@@ -75,12 +78,14 @@ const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_ass
 {
     if (forced && does(forced, collective))
         return forced;
-    bool any_order = !adds(collective) || association == KOLO_ASSOCIATION_NONE;
+    bool is_shared = association == KOLO_ASSOCIATION_DIRECT;
+    bool any_order = !is_shared && (!adds(collective) || association == KOLO_ASSOCIATION_NONE);
     const kolo_algorithm *cheapest = NULL;
     double cheapest_ns = 0;
     for (size_t i = 0; i < kolo_algorithm_count(); i++) {
         const kolo_algorithm *algorithm = algorithms[i];
-        if (!does(algorithm, collective) || (!any_order && algorithm->association != association))
+        if (!does(algorithm, collective) || (!any_order && algorithm->association != association) ||
+            (!is_shared && algorithm->association == KOLO_ASSOCIATION_DIRECT))
             continue;
         double price_ns = algorithm->price(collective, size, bytes, chunk_bytes, model);
         if (!cheapest || price_ns < cheapest_ns) {

@@ -7,8 +7,10 @@
  *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[] goes
  *                round the ring: summed starting after its owner, the owner last.     (ring, oneshot)
  *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
+ *     DIRECT     the ring's order, but in one pass, so that 16-bit floats are rounded once; where all ranks share memory
+ *                ("the shape of the topology").                                  (direct, direct_oneshot)
  *
- * Collectives that add nothing (all-gather, broadcast) may use any algorithm. */
+ * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT. */
 #ifndef KOLO_PLAN_ALGORITHM_H
 #define KOLO_PLAN_ALGORITHM_H
 
@@ -33,18 +35,21 @@ typedef struct kolo_plan_spec {
     int32_t root;                 /* broadcast */
     const int32_t *ring;          /* ring[position] = rank, a permutation; near ranks are neighbours */
     const int64_t *slice_offsets; /* size+1 entries, as kolo_slice_layout makes them */
-    int64_t chunk_count; /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
+    int64_t chunk_count;  /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
+    int64_t window_count; /* elements each rank's window has room for; 0: there are no windows */
 } kolo_plan_spec;
 
 typedef enum kolo_association {
     KOLO_ASSOCIATION_RING,
     KOLO_ASSOCIATION_CIRCULANT,
+    KOLO_ASSOCIATION_DIRECT,
     KOLO_ASSOCIATION_NONE
 } kolo_association;
 
 /* The class of an operation. bytes: of the whole tensor, alone (not of a fused group). Up to 4 ranks, and for more than
- * 1 MiB, sums are of class RING; otherwise CIRCULANT. These numbers are part of the promise of equal bits, not tuning. */
-kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size);
+ * 1 MiB, sums are of class RING; otherwise CIRCULANT. These numbers are part of the promise of equal bits, not tuning.
+ * is_shared: all ranks share memory; then everything is DIRECT. */
+kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size, bool is_shared);
 
 typedef struct kolo_algorithm {
     const char *name;             /* "ring" */
@@ -58,7 +63,7 @@ typedef struct kolo_algorithm {
 } kolo_algorithm;
 
 /* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order), circulant
- * (Traeff 2024), binomial and chain (broadcast). */
+ * (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows. */
 size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */

@@ -59,5 +59,7 @@ extern const kolo_algorithm kolo_algorithm_oneshot;
 extern const kolo_algorithm kolo_algorithm_circulant;
 extern const kolo_algorithm kolo_algorithm_binomial;
 extern const kolo_algorithm kolo_algorithm_chain;
+extern const kolo_algorithm kolo_algorithm_direct;
+extern const kolo_algorithm kolo_algorithm_direct_oneshot;
 
 #endif

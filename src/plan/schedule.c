@@ -27,6 +27,8 @@ void kolo_schedule_reset(kolo_schedule *schedule)
 {
     schedule->step_count = 0;
     schedule->scratch_count = 0;
+    schedule->window_count = 0;
+    memset(schedule->flag_total, 0, sizeof(schedule->flag_total));
     schedule->edge_count = 0;
     schedule->failed = false;
 }
@@ -140,6 +142,16 @@ char *kolo_step_format(const kolo_step *step, char *text, size_t capacity)
         break;
     case KOLO_STEP_COPY:
         snprintf(text, capacity, "copy %s = %s%s", dst, a, final);
+        break;
+    case KOLO_STEP_FOLD:
+        snprintf(text, capacity, "fold %s after rank %" PRId32 " = own %s and windows %s%s", dst, step->peer, b, a, final);
+        break;
+    case KOLO_STEP_NOTIFY:
+        snprintf(text, capacity, "notify flag %" PRIu32 " = %" PRId64, step->message, step->count);
+        break;
+    case KOLO_STEP_WAIT:
+        snprintf(text, capacity, "wait for flag %" PRIu32 " of rank %" PRId32 " >= %" PRId64, step->message, step->peer,
+                 step->count);
         break;
     default:
         snprintf(text, capacity, "step of unknown kind %u", step->kind);

@@ -6,12 +6,20 @@
  *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
  *     OUTPUT   the result
  *     SCRATCH  scratch_count elements of the executor's
+ *     WINDOW   window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes only its own
  *
  * Steps:
  *     SEND     a[a_offset .. +count] to peer, as message number `message` of this pair
  *     RECV     dst[dst_offset .. +count] from peer, message number `message` of this pair
  *     REDUCE   dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
- *     COPY     dst = a (skipped where both are the same memory); FINAL as above
+ *     COPY     dst = a (skipped where both are the same memory); FINAL as above. With a window: peer's, as a; own, as dst
+ *     FOLD     dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last: the own
+ *              one from INPUT at b_offset, the others from their WINDOWs at a_offset; FINAL as above
+ *     NOTIFY   own flag number `message` becomes `count`: everybody may see that steps before it are over
+ *     WAIT     until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
+ *
+ * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks, and
+ * every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the schedule before.
  *
  * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten). Dependencies
  * always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
@@ -23,15 +31,33 @@
 #include <kolo/types.h>
 #include <stdbool.h>
 
-typedef enum kolo_step_kind { KOLO_STEP_SEND, KOLO_STEP_RECV, KOLO_STEP_REDUCE, KOLO_STEP_COPY } kolo_step_kind;
-typedef enum kolo_buffer { KOLO_BUFFER_INPUT, KOLO_BUFFER_OUTPUT, KOLO_BUFFER_SCRATCH } kolo_buffer;
+typedef enum kolo_step_kind {
+    KOLO_STEP_SEND,
+    KOLO_STEP_RECV,
+    KOLO_STEP_REDUCE,
+    KOLO_STEP_COPY,
+    KOLO_STEP_FOLD,
+    KOLO_STEP_NOTIFY,
+    KOLO_STEP_WAIT
+} kolo_step_kind;
+
+typedef enum kolo_buffer {
+    KOLO_BUFFER_INPUT,
+    KOLO_BUFFER_OUTPUT,
+    KOLO_BUFFER_SCRATCH,
+    KOLO_BUFFER_WINDOW,
+    KOLO_BUFFER_COUNT
+} kolo_buffer;
+
+/* What a rank tells by flags: its input is in its window; its reduced part is there; it has read what it needs. */
+typedef enum kolo_flag { KOLO_FLAG_COPIED, KOLO_FLAG_REDUCED, KOLO_FLAG_DONE, KOLO_FLAG_COUNT } kolo_flag;
 
 typedef struct kolo_step {
     uint8_t kind; /* kolo_step_kind */
     uint8_t dst;  /* kolo_buffer; RECV, REDUCE, COPY */
     uint8_t a, b; /* kolo_buffer; SEND, REDUCE, COPY / REDUCE */
     bool final;   /* REDUCE, COPY */
-    int32_t peer; /* SEND, RECV */
+    int32_t peer; /* SEND, RECV, COPY from a window, FOLD, WAIT */
     uint32_t message;
     uint32_t hop; /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;
@@ -41,6 +67,8 @@ typedef struct kolo_schedule {
     kolo_step *steps;
     size_t step_count;
     int64_t scratch_count; /* elements */
+    int64_t window_count;  /* elements of each rank's window */
+    uint64_t flag_total[KOLO_FLAG_COUNT];
     /* Dependencies as the executor needs them: step i waits for wait_count[i] others, and releases
      * next[next_start[i]] .. next[next_start[i+1]-1]. */
     uint32_t *wait_count;

@@ -44,7 +44,7 @@ static void create_rank(cluster *c, const cluster_options *options, const int32_
     kolo_transport_env env = {.extra = c->sim};
     kolo_engine_fill_env(c->engines[rank], &env);
     assert_int_equal(kolo_sim_transport()->create(&env, &c->transports[rank]), KOLO_OK);
-    kolo_engine_attach(c->engines[rank], kolo_sim_transport(), c->transports[rank]);
+    assert_int_equal(kolo_engine_attach(c->engines[rank], kolo_sim_transport(), c->transports[rank]), KOLO_OK);
     c->alarm_ns[rank] = INT64_MAX;
 }
 

@@ -26,15 +26,15 @@ static void association__is_frozen(void **state)
     const int64_t limit = 1024 * 1024;
     kolo_collective sums[] = {KOLO_ALLREDUCE, KOLO_REDUCE_SCATTER};
     for (size_t i = 0; i < 2; i++) {
-        assert_int_equal(kolo_plan_association(sums[i], 0, 1), KOLO_ASSOCIATION_RING);
-        assert_int_equal(kolo_plan_association(sums[i], 4, 4), KOLO_ASSOCIATION_RING);
-        assert_int_equal(kolo_plan_association(sums[i], 4, 5), KOLO_ASSOCIATION_CIRCULANT);
-        assert_int_equal(kolo_plan_association(sums[i], limit, 5), KOLO_ASSOCIATION_CIRCULANT);
-        assert_int_equal(kolo_plan_association(sums[i], limit + 1, 5), KOLO_ASSOCIATION_RING);
+        assert_int_equal(kolo_plan_association(sums[i], 0, 1, false), KOLO_ASSOCIATION_RING);
+        assert_int_equal(kolo_plan_association(sums[i], 4, 4, false), KOLO_ASSOCIATION_RING);
+        assert_int_equal(kolo_plan_association(sums[i], 4, 5, false), KOLO_ASSOCIATION_CIRCULANT);
+        assert_int_equal(kolo_plan_association(sums[i], limit, 5, false), KOLO_ASSOCIATION_CIRCULANT);
+        assert_int_equal(kolo_plan_association(sums[i], limit + 1, 5, false), KOLO_ASSOCIATION_RING);
     }
-    assert_int_equal(kolo_plan_association(KOLO_ALLGATHER, 4, 5), KOLO_ASSOCIATION_NONE);
-    assert_int_equal(kolo_plan_association(KOLO_BROADCAST, 4, 5), KOLO_ASSOCIATION_NONE);
-    assert_int_equal(kolo_plan_association(KOLO_BARRIER, 0, 5), KOLO_ASSOCIATION_NONE);
+    assert_int_equal(kolo_plan_association(KOLO_ALLGATHER, 4, 5, false), KOLO_ASSOCIATION_NONE);
+    assert_int_equal(kolo_plan_association(KOLO_BROADCAST, 4, 5, false), KOLO_ASSOCIATION_NONE);
+    assert_int_equal(kolo_plan_association(KOLO_BARRIER, 0, 5, false), KOLO_ASSOCIATION_NONE);
 }
 
 static void find__by_name(void **state)

@@ -1,0 +1,287 @@
+/* direct.c - all ranks share memory: each copies its input into its window, everybody reads where it lies.
+ *
+ *     chunk c     copy in ─► COPIED ─► fold own part ─► REDUCED ─► copy out ─► DONE
+ *     chunk c+1              copy in ─► COPIED ─► fold ...
+ *
+ * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the other slices'
+ * results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds DEPTH chunks in turn, so it
+ * stays in the caches however large the tensor: memory sees each input read once and each output written once.
+ *
+ * The one-shot variant copies whole inputs in, and everybody folds everything: one flight instead of two, more to read.
+ *
+ * A rank's steps are one chain: they share its core anyway. The stages of three chunks are interleaved, so that a rank seldom waits. */
+#include "plan/build.h"
+
+#include "base/error.h"
+
+/* Chunks in a window at the same time: being copied in, folded, copied out, and one of slack. */
+enum { DEPTH = 4 };
+
+typedef struct direct {
+    const kolo_plan_spec *spec;
+    kolo_schedule *schedule;
+    int64_t chunk;  /* elements of a slice */
+    int64_t chunks;
+    uint32_t last;  /* the chain's end */
+} direct;
+
+static void chain(direct *d, kolo_step step)
+{
+    uint32_t index = kolo_schedule_add(d->schedule, &step);
+    kolo_schedule_after(d->schedule, d->last, index);
+    d->last = index;
+}
+
+static void notify(direct *d, kolo_flag flag, int64_t value)
+{
+    chain(d, (kolo_step){.kind = KOLO_STEP_NOTIFY, .message = (uint32_t)flag, .count = value, .peer = -1});
+}
+
+static void await(direct *d, kolo_flag flag, int32_t peer, int64_t value)
+{
+    chain(d, (kolo_step){.kind = KOLO_STEP_WAIT, .message = (uint32_t)flag, .count = value, .peer = peer});
+}
+
+static void copy(direct *d, kolo_place to, kolo_place from, int32_t peer, int64_t count)
+{
+    if (count > 0)
+        chain(d, (kolo_step){.kind = KOLO_STEP_COPY,
+                             .dst = (uint8_t)to.buffer,
+                             .dst_offset = to.offset,
+                             .a = (uint8_t)from.buffer,
+                             .a_offset = from.offset,
+                             .peer = peer,
+                             .count = count});
+}
+
+static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own, int32_t owner)
+{
+    if (own.count > 0)
+        chain(d, (kolo_step){.kind = KOLO_STEP_FOLD,
+                             .dst = (uint8_t)to.buffer,
+                             .dst_offset = to.offset,
+                             .a = KOLO_BUFFER_WINDOW,
+                             .a_offset = window_offset,
+                             .b = KOLO_BUFFER_INPUT,
+                             .b_offset = own.offset,
+                             .peer = owner,
+                             .final = true,
+                             .count = own.count});
+}
+
+/* Chunk c of rank's slice; empty beyond its end. */
+static kolo_range part(const direct *d, int32_t rank, int64_t c)
+{
+    int64_t offset = d->spec->slice_offsets[rank];
+    kolo_range slice = {.offset = offset, .count = d->spec->slice_offsets[rank + 1] - offset};
+    kolo_range chunk = kolo_plan_chunk_of(slice, d->chunk, c);
+    return chunk.count > 0 ? chunk : (kolo_range){.offset = offset, .count = 0};
+}
+
+/* Where in a window chunk c of rank's slice lies; and, as if of rank `size`, the reduced chunk. */
+static kolo_place slot(const direct *d, int32_t rank, int64_t c)
+{
+    return kolo_place_at(KOLO_BUFFER_WINDOW, (c % DEPTH * (d->spec->size + 1) + rank) * d->chunk);
+}
+
+static kolo_place input_at(int64_t offset)
+{
+    return kolo_place_at(KOLO_BUFFER_INPUT, offset);
+}
+
+static kolo_place output_at(int64_t offset)
+{
+    return kolo_place_at(KOLO_BUFFER_OUTPUT, offset);
+}
+
+/* ---- the stages of one chunk ------------------------------------------------------------------------ */
+
+static void copy_in(direct *d, int64_t c)
+{
+    const kolo_plan_spec *spec = d->spec;
+    await(d, KOLO_FLAG_DONE, -1, c < DEPTH ? 0 : c - DEPTH + 1);
+    if (spec->collective == KOLO_ALLGATHER) {
+        kolo_range own = part(d, spec->rank, c);
+        copy(d, slot(d, spec->size, c), input_at(own.offset), spec->rank, own.count);
+        notify(d, KOLO_FLAG_COPIED, c + 1);
+        copy(d, output_at(own.offset), input_at(own.offset), spec->rank, own.count);
+        return;
+    }
+    /* The next rank's part first: everybody starts with another one. */
+    for (int32_t i = 1; i < spec->size; i++) {
+        int32_t rank = (spec->rank + i) % spec->size;
+        kolo_range piece = part(d, rank, c);
+        copy(d, slot(d, rank, c), input_at(piece.offset), spec->rank, piece.count);
+    }
+    notify(d, KOLO_FLAG_COPIED, c + 1);
+}
+
+static void fold_own(direct *d, int64_t c)
+{
+    const kolo_plan_spec *spec = d->spec;
+    kolo_range own = part(d, spec->rank, c);
+    if (spec->collective == KOLO_ALLGATHER)
+        return;
+    await(d, KOLO_FLAG_COPIED, -1, c + 1);
+    if (spec->collective == KOLO_REDUCE_SCATTER) {
+        fold(d, output_at(own.offset), slot(d, spec->rank, c).offset, own, spec->rank);
+        notify(d, KOLO_FLAG_DONE, c + 1);
+        return;
+    }
+    kolo_place result = slot(d, spec->size, c);
+    fold(d, result, slot(d, spec->rank, c).offset, own, spec->rank);
+    notify(d, KOLO_FLAG_REDUCED, c + 1);
+    copy(d, output_at(own.offset), result, spec->rank, own.count);
+}
+
+static void copy_out(direct *d, int64_t c)
+{
+    const kolo_plan_spec *spec = d->spec;
+    if (spec->collective == KOLO_REDUCE_SCATTER)
+        return;
+    kolo_flag flag = spec->collective == KOLO_ALLGATHER ? KOLO_FLAG_COPIED : KOLO_FLAG_REDUCED;
+    for (int32_t i = 1; i < spec->size; i++) {
+        int32_t rank = (spec->rank + i) % spec->size;
+        kolo_range piece = part(d, rank, c);
+        if (piece.count == 0)
+            continue;
+        await(d, flag, rank, c + 1);
+        copy(d, output_at(piece.offset), slot(d, spec->size, c), rank, piece.count);
+    }
+    notify(d, KOLO_FLAG_DONE, c + 1);
+}
+
+static void broadcast_chunk(direct *d, int64_t c)
+{
+    const kolo_plan_spec *spec = d->spec;
+    kolo_range all = {.offset = 0, .count = kolo_plan_total(spec)};
+    kolo_range piece = kolo_plan_chunk_of(all, d->chunk, c);
+    kolo_place place = kolo_place_at(KOLO_BUFFER_WINDOW, c % DEPTH * d->chunk);
+    if (spec->rank == spec->root) {
+        await(d, KOLO_FLAG_DONE, -1, c < DEPTH ? 0 : c - DEPTH + 1);
+        copy(d, place, output_at(piece.offset), spec->rank, piece.count);
+        notify(d, KOLO_FLAG_COPIED, c + 1);
+    } else {
+        await(d, KOLO_FLAG_COPIED, spec->root, c + 1);
+        copy(d, output_at(piece.offset), place, spec->root, piece.count);
+    }
+    notify(d, KOLO_FLAG_DONE, c + 1);
+}
+
+/* ---- schedules ---------------------------------------------------------------------------------------- */
+
+/* parts: chunks that a window holds at the same time. */
+static kolo_status size_chunks(direct *d, int64_t longest, int64_t parts)
+{
+    int64_t room = d->spec->window_count / parts;
+    if (room < 1)
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "windows of %lld elements are too small for %d ranks; raise KOLO_SHM_WINDOW",
+                         (long long)d->spec->window_count, d->spec->size);
+    d->chunk = d->spec->chunk_count < room ? d->spec->chunk_count : room;
+    d->chunk = d->chunk < longest || longest == 0 ? d->chunk : longest;
+    d->chunks = kolo_plan_chunks(longest, d->chunk);
+    d->schedule->window_count = d->chunk * parts;
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        d->schedule->flag_total[flag] = (uint64_t)d->chunks;
+    return KOLO_OK;
+}
+
+static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
+{
+    int32_t position;
+    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP};
+    KOLO_TRY(kolo_plan_validate(spec, &position));
+    if (spec->size == 1)
+        return kolo_build_alone(spec, schedule);
+    if (spec->collective == KOLO_BROADCAST) {
+        KOLO_TRY(size_chunks(&d, kolo_plan_total(spec), DEPTH));
+        for (int64_t c = 0; c < d.chunks; c++)
+            broadcast_chunk(&d, c);
+        return kolo_schedule_seal(schedule);
+    }
+    KOLO_TRY(size_chunks(&d, kolo_plan_longest_slice(spec), DEPTH * ((int64_t)spec->size + 1)));
+    for (int64_t c = 0; c < d.chunks + 2; c++) {
+        if (c < d.chunks)
+            copy_in(&d, c);
+        if (c >= 1 && c - 1 < d.chunks)
+            fold_own(&d, c - 1);
+        if (c >= 2 && c - 2 < d.chunks)
+            copy_out(&d, c - 2);
+    }
+    return kolo_schedule_seal(schedule);
+}
+
+static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *schedule)
+{
+    int32_t position;
+    int64_t total = kolo_plan_total(spec);
+    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP};
+    KOLO_TRY(kolo_plan_validate(spec, &position));
+    if (spec->size == 1)
+        return kolo_build_alone(spec, schedule);
+    if (total > spec->window_count)
+        return build(spec, schedule); /* more than a window holds: the other way has the same order of sums */
+    schedule->window_count = total;
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        schedule->flag_total[flag] = 1;
+    await(&d, KOLO_FLAG_DONE, -1, 0);
+    copy(&d, kolo_place_at(KOLO_BUFFER_WINDOW, 0), input_at(0), spec->rank, total);
+    notify(&d, KOLO_FLAG_COPIED, 1);
+    await(&d, KOLO_FLAG_COPIED, -1, 1);
+    for (int32_t owner = 0; owner < spec->size; owner++) {
+        int64_t offset = spec->slice_offsets[owner];
+        kolo_range slice = {.offset = offset, .count = spec->slice_offsets[owner + 1] - offset};
+        fold(&d, output_at(offset), offset, slice, owner);
+    }
+    notify(&d, KOLO_FLAG_DONE, 1);
+    return kolo_schedule_seal(schedule);
+}
+
+/* ---- prices ------------------------------------------------------------------------------------------- */
+
+/* Work per byte as the stages above do it; alpha per flight of a flag. */
+static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model)
+{
+    (void)chunk_bytes;
+    if (size == 1)
+        return kolo_price_alone(bytes, model);
+    double all = (double)bytes, own = all / size, others = all - own;
+    double steps = 5.0 + 2.0 * size;
+    double flights = collective == KOLO_ALLREDUCE ? 2 : 1;
+    double copied = collective == KOLO_ALLREDUCE        ? others + own + others
+                    : collective == KOLO_REDUCE_SCATTER ? others
+                    : collective == KOLO_ALLGATHER      ? own + all
+                                                        : 2 * all;
+    double folded = collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER ? own * size : 0;
+    return flights * model->alpha_ns + steps * KOLO_PRICE_STEP_NS + copied * model->copy_ns_per_byte +
+           folded * model->gamma_ns_per_byte;
+}
+
+static double price_oneshot(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
+                            const kolo_price_model *model)
+{
+    (void)collective;
+    (void)chunk_bytes;
+    if (size == 1)
+        return kolo_price_alone(bytes, model);
+    double all = (double)bytes;
+    return model->alpha_ns + (4.0 + size) * KOLO_PRICE_STEP_NS + all * model->copy_ns_per_byte +
+           all * size * model->gamma_ns_per_byte;
+}
+
+const kolo_algorithm kolo_algorithm_direct = {
+    .name = "direct",
+    .collectives = KOLO_COLLECTIVE_BIT(KOLO_ALLREDUCE) | KOLO_COLLECTIVE_BIT(KOLO_REDUCE_SCATTER) |
+                   KOLO_COLLECTIVE_BIT(KOLO_ALLGATHER) | KOLO_COLLECTIVE_BIT(KOLO_BROADCAST),
+    .association = KOLO_ASSOCIATION_DIRECT,
+    .build = build,
+    .price = price,
+};
+
+const kolo_algorithm kolo_algorithm_direct_oneshot = {
+    .name = "direct_oneshot",
+    .collectives = KOLO_COLLECTIVE_BIT(KOLO_ALLREDUCE),
+    .association = KOLO_ASSOCIATION_DIRECT,
+    .build = build_oneshot,
+    .price = price_oneshot,
+};
