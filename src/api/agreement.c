@@ -129,9 +129,10 @@ kolo_status kolo_agreement_read(kolo_context *ctx, const kolo_bytes *cards)
     else
         status = read_all(ctx, cards, read, places);
     if (status == KOLO_OK) {
-        kolo_place_order(places, ctx->job.size, ctx->ring, lists, lists + size, lists + 2 * size);
+        int32_t hosts = kolo_place_order(places, ctx->job.size, ctx->ring, lists, lists + size, lists + 2 * size);
         ctx->local_rank = lists[size + (size_t)ctx->job.rank];
         ctx->local_size = lists[2 * size + (size_t)ctx->job.rank];
+        ctx->one_host = hosts == 1;
         ctx->own_cores = cores_divided(places, lists, ctx->job.size, ctx->job.rank);
     }
     free(read);

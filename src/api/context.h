@@ -24,6 +24,7 @@ struct kolo_context {
     int32_t *ring;       /* ring[position] = rank */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
     int32_t local_rank, local_size; /* among the ranks of this host */
+    bool one_host;       /* all ranks of the job seem to be here */
     bool own_cores;      /* the launcher gave each rank of this host cores of its own */
     char comm_cpus[256]; /* where the communication thread belongs; "" = anywhere */
     const kolo_transport_ops *ops;

@@ -2,8 +2,8 @@
 #include "api/join.h"
 
 #include "api/agreement.h"
-#include "api/alone.h"
 #include "api/modules.h"
+#include "api/wire.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "bootstrap/rendezvous.h"
@@ -45,17 +45,6 @@ static void bind_thread(void *user)
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------- */
-
-static kolo_status find_transport(kolo_context *ctx)
-{
-    char folders[4096];
-    if (ctx->job.size == 1) {
-        ctx->ops = kolo_alone_transport();
-        return KOLO_OK;
-    }
-    kolo_module_folders(ctx->config.transport_path, folders, sizeof(folders));
-    return kolo_module_load(ctx->config.transport, folders, &ctx->log, &ctx->ops, &ctx->module);
-}
 
 static int64_t caller_spin_ns(const kolo_context *ctx)
 {
@@ -101,15 +90,6 @@ static kolo_status create_engine(kolo_context *ctx)
     return kolo_engine_create(&options, &ctx->engine);
 }
 
-static kolo_status create_transport(kolo_context *ctx)
-{
-    kolo_transport_env env = {0};
-    kolo_engine_fill_env(ctx->engine, &env);
-    KOLO_TRY(find_transport(ctx));
-    KOLO_TRY(ctx->ops->create(&env, &ctx->transport));
-    return kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
-}
-
 static kolo_status start_driver(kolo_context *ctx)
 {
     choose_comm_cpus(ctx);
@@ -127,7 +107,7 @@ static kolo_status start_driver(kolo_context *ctx)
     return kolo_driver_create(&options, &ctx->driver);
 }
 
-/* Two rounds: who and where everybody is; then the transports' addresses. */
+/* Who and where everybody is; then the transport that all can use. */
 static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
 {
     uint8_t card[KOLO_AGREEMENT_BYTES];
@@ -138,13 +118,7 @@ static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_byt
         all[0] = own;
     KOLO_TRY(kolo_agreement_read(ctx, all));
     KOLO_TRY(create_engine(ctx));
-    KOLO_TRY(create_transport(ctx));
-    KOLO_TRY(ctx->ops->address(ctx->transport, &own));
-    if (rendezvous != NULL)
-        KOLO_TRY(kolo_rendezvous_exchange(rendezvous, own.data, own.size, all));
-    else
-        all[0] = own;
-    return ctx->ops->connect(ctx->transport, all);
+    return kolo_wire_up(ctx, rendezvous, all);
 }
 
 static kolo_status meet_everybody(kolo_context *ctx)

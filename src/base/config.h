@@ -16,8 +16,8 @@
 #define KOLO_CONFIG_LIST(X)                                                                                            \
     X(log_level, "LOG", LEVEL, "warn", 0, 0,                                                                           \
       "what is logged: error, warn, info, debug")                                                                      \
-    X(transport, "TRANSPORT", TEXT, "ucx", 0, 0,                                                                       \
-      "name of the transport that carries the job")                                                                    \
+    X(transport, "TRANSPORT", TEXT, "auto", 0, 0,                                                                       \
+      "transport that carries the job: auto (shm on one host, else ucx), or its name")                                \
     X(transport_path, "TRANSPORT_PATH", TEXT, "", 0, 0,                                                                \
       "folders with loadable transports, separated by ':'; searched before the library's own")                       \
     X(init_timeout_ns, "INIT_TIMEOUT", TIME, "60s", 0, KOLO_CONFIG_TIME_MAX,                                           \

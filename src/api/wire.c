@@ -1,0 +1,108 @@
+/* wire.c - choosing and connecting the transport, together. */
+#include "api/wire.h"
+
+#include "api/alone.h"
+#include "api/modules.h"
+#include "base/error.h"
+#ifdef KOLO_HAS_SHM
+#include "shm/shm.h"
+#endif
+
+#include <stdio.h>
+#include <string.h>
+
+static kolo_status find(kolo_context *ctx, const char *name)
+{
+    char folders[4096];
+#ifdef KOLO_HAS_SHM
+    if (strcmp(name, "shm") == 0 && ctx->config.transport_path[0] == '\0') {
+        ctx->ops = kolo_shm_transport();
+        return KOLO_OK;
+    }
+#endif
+    kolo_module_folders(ctx->config.transport_path, folders, sizeof(folders));
+    return kolo_module_load(name, folders, &ctx->log, &ctx->ops, &ctx->module);
+}
+
+static void drop(kolo_context *ctx)
+{
+    if (ctx->transport != NULL)
+        ctx->ops->destroy(ctx->transport);
+    kolo_module_unload(ctx->module);
+    ctx->transport = NULL;
+    ctx->module = NULL;
+    ctx->ops = NULL;
+}
+
+static kolo_status create(kolo_context *ctx, const char *name, kolo_bytes *address)
+{
+    kolo_transport_env env = {0};
+    kolo_engine_fill_env(ctx->engine, &env);
+    KOLO_TRY(find(ctx, name));
+    KOLO_TRY(ctx->ops->create(&env, &ctx->transport));
+    return ctx->ops->address(ctx->transport, address);
+}
+
+/* Ranks that say no, as an error that names them. */
+static kolo_status first_refusal(const kolo_context *ctx, const char *name, const kolo_bytes *all)
+{
+    for (int32_t r = 0; r < ctx->job.size; r++)
+        if (all[r].size == 0)
+            return kolo_fail(KOLO_ERR_UNSUPPORTED, "transport %s does not work on rank %d; see its log", name, r);
+    return KOLO_OK;
+}
+
+/* Makes the transport on all ranks, or on none: two exchanges, in which an empty blob says "not here". */
+static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const char *name, kolo_bytes *all)
+{
+    kolo_bytes address = {0};
+    kolo_status own = create(ctx, name, &address);
+    kolo_error why = *kolo_error_current();
+    if (own != KOLO_OK)
+        address.size = 0;
+    KOLO_TRY(kolo_rendezvous_exchange(rendezvous, address.data, address.size, all));
+    kolo_status status = own == KOLO_OK ? first_refusal(ctx, name, all) : own;
+    if (status == KOLO_OK) {
+        status = own = ctx->ops->connect(ctx->transport, all);
+        why = *kolo_error_current();
+    }
+    KOLO_TRY(kolo_rendezvous_exchange(rendezvous, "y", status == KOLO_OK ? 1 : 0, all));
+    if (own != KOLO_OK)
+        return kolo_error_adopt(&why);
+    return first_refusal(ctx, name, all);
+}
+
+static kolo_status attach(kolo_context *ctx)
+{
+    return kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
+}
+
+static kolo_status wire_alone(kolo_context *ctx)
+{
+    kolo_transport_env env = {0};
+    kolo_engine_fill_env(ctx->engine, &env);
+    ctx->ops = kolo_alone_transport();
+    KOLO_TRY(ctx->ops->create(&env, &ctx->transport));
+    return attach(ctx);
+}
+
+kolo_status kolo_wire_up(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
+{
+    const char *name = ctx->config.transport;
+    if (ctx->job.size == 1)
+        return wire_alone(ctx);
+    if (strcmp(name, "auto") == 0) {
+        name = "ucx";
+        if (ctx->one_host) {
+            kolo_status status = attempt(ctx, rendezvous, "shm", all);
+            if (status == KOLO_OK)
+                return attach(ctx);
+            if (status == KOLO_ERR_BOOTSTRAP)
+                return status;
+            kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx", kolo_error_current()->message);
+            drop(ctx);
+        }
+    }
+    KOLO_TRY(attempt(ctx, rendezvous, name, all));
+    return attach(ctx);
+}
