@@ -9,7 +9,9 @@ static _Thread_local kolo_error current = {.struct_size = sizeof(kolo_error)};
 
 void kolo_error_clear(void)
 {
-    current = (kolo_error){.struct_size = sizeof(kolo_error)};
+    /* Every public call comes by here: what is clear already is left alone. */
+    if (current.status != KOLO_OK)
+        current = (kolo_error){.struct_size = sizeof(kolo_error)};
 }
 
 kolo_error *kolo_error_current(void)
@@ -20,7 +22,7 @@ kolo_error *kolo_error_current(void)
 /* The sentence is complete before the old error goes: its arguments may be the old error's own strings. */
 static kolo_status record(kolo_status status, int sys_errno, const char *message)
 {
-    kolo_error_clear();
+    current = (kolo_error){.struct_size = sizeof(kolo_error)};
     current.status = status;
     current.sys_errno = sys_errno;
     memcpy(current.message, message, strlen(message) + 1);

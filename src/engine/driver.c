@@ -104,8 +104,7 @@ static void release_token(kolo_driver *driver)
     }
 }
 
-/* Inside a callback of a step, that is. */
-static bool drives_already(const kolo_driver *driver)
+bool kolo_driver_is_inside(const kolo_driver *driver)
 {
     return atomic_load_explicit(&driver->holder, memory_order_relaxed) == (uintptr_t)&thread_identity;
 }
@@ -264,7 +263,7 @@ static void sleep_until_change(kolo_driver *driver, kolo_request *request, int64
 /* *over: false when timeout_ns has passed. */
 static kolo_status wait_until_over(kolo_driver *driver, kolo_request *request, int64_t timeout_ns, bool *over)
 {
-    if (drives_already(driver))
+    if (kolo_driver_is_inside(driver))
         return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: it runs on the thread that everybody waits for");
     int64_t now_ns = kolo_clock_now_ns();
     int64_t deadline_ns = timeout_ns < 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
@@ -305,7 +304,7 @@ kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns)
 
 int kolo_driver_step(kolo_driver *driver)
 {
-    if (drives_already(driver) || !take_token(driver))
+    if (kolo_driver_is_inside(driver) || !take_token(driver))
         return 0;
     enter(driver);
     int events = step(driver, kolo_clock_now_ns());
@@ -316,7 +315,7 @@ int kolo_driver_step(kolo_driver *driver)
 kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives)
 {
     while (!kolo_engine_submit(driver->options.engine, request)) {
-        if (drives_already(driver))
+        if (kolo_driver_is_inside(driver))
             return kolo_fail(KOLO_ERR_STATE, "the submit queue is full, and this is a completion callback, which cannot wait; raise KOLO_QUEUE_DEPTH");
         if (kolo_driver_step(driver) == 0)
             sched_yield();

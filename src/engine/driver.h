@@ -48,6 +48,9 @@ KOLO_NODISCARD kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeou
 /* One step if nobody else drives; how much happened. Any thread. */
 int kolo_driver_step(kolo_driver *driver);
 
+/* The calling thread is inside a callback of a step, where nothing may wait. */
+bool kolo_driver_is_inside(const kolo_driver *driver);
+
 /* The engine's `finished` hook: wakes who waits. */
 void kolo_driver_finished(kolo_driver *driver, const kolo_request *request);
 

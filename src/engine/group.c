@@ -59,6 +59,27 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
     }
 }
 
+/* The usual case without the lists: one tensor, alone. */
+static kolo_status form_single(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number, kolo_group **first)
+{
+    const kolo_piece *piece = &request->pieces[0];
+    if (piece->count == 0)
+        return KOLO_OK;
+    kolo_group *group = malloc(sizeof(*group) + sizeof(kolo_member));
+    if (group == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+    *group = (kolo_group){
+        .number = (*next_number)++,
+        .operation = request->operation,
+        .type = piece->type,
+        .association = kolo_plan_association(request->operation.collective, piece_bytes(piece), policy->size, policy->is_shared),
+        .member_count = 1,
+    };
+    group->members[0] = (kolo_member){.request = request, .piece = piece};
+    *first = group;
+    return KOLO_OK;
+}
+
 static kolo_group *group_create(const batch *all, uint32_t index, size_t first)
 {
     size_t members = 0;
@@ -104,6 +125,8 @@ kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *cons
         pieces += requests[r]->operation.piece_count;
     if (pieces == 0)
         return KOLO_OK;
+    if (pieces == 1 && count == 1)
+        return form_single(policy, requests[0], next_number, first);
     batch all = {.members = malloc(pieces * sizeof(kolo_member)),
                  .items = malloc(pieces * sizeof(kolo_fusion_item)),
                  .associations = malloc(pieces * sizeof(kolo_association))};

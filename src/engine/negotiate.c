@@ -303,24 +303,22 @@ static void explain_disagreement(const kolo_entry *entry, kolo_down *down)
     kolo_ranks_format(&entry->variants[entry->variant_count - 1].ranks, down->ranks, sizeof(down->ranks));
 }
 
-static void decide(kolo_negotiation *negotiation, kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
+static void decide(kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
 {
-    memset(down, 0, sizeof(*down));
-    snprintf(down->name, sizeof(down->name), "%s", entry->name);
     down->slot = entry->slot;
-    if (entry->variant_count == 0) {
-        down->kind = KOLO_DOWN_RUN;
-    } else if (entry->variant_count == 1) {
+    down->kind = KOLO_DOWN_RUN;
+    if (entry->variant_count > 0)
+        snprintf(down->name, sizeof(down->name), "%s", entry->name);
+    if (entry->variant_count == 1) {
         down->kind = KOLO_DOWN_ASSIGN;
         if (entry->slot == KOLO_NO_SLOT)
             down->slot = (*free_slot)++;
-    } else {
+    } else if (entry->variant_count > 1) {
         down->kind = KOLO_DOWN_FAIL;
         explain_disagreement(entry, down);
     }
     kolo_entry_reset_round(entry);
     entry->forwarded = true;
-    (void)negotiation;
 }
 
 /* Sends a batch down, and applies it here. */
@@ -339,7 +337,7 @@ static kolo_status flush_decisions(kolo_negotiation *negotiation, int *sent)
     size_t count = negotiation->decided_count;
     for (size_t i = 0; i < count; i++) {
         kolo_writer before = negotiation->writer;
-        decide(negotiation, negotiation->decided[i], &free_slot, &down);
+        decide(negotiation->decided[i], &free_slot, &down);
         kolo_down_write(&negotiation->writer, &down);
         if (negotiation->writer.ok)
             continue;
