@@ -61,6 +61,7 @@ void cluster_init(cluster *c, const cluster_options *options)
         .latency_max_ns = options->latency_max_ns > 0 ? options->latency_max_ns : 50000,
         .bytes_per_ns = 1.0,
         .early_rate = 0.5,
+        .window_bytes = options->window_bytes,
         .cpu_hiccup_ns = 500000,
     };
     assert_int_equal(kolo_sim_create(&sim_options, &c->sim), KOLO_OK);

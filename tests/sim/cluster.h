@@ -16,6 +16,7 @@ typedef struct cluster_options {
     const char *algorithm, *broadcast; /* NULL: by price */
     const int32_t *ring;      /* NULL: rank order */
     int64_t latency_max_ns;   /* 0: 50 us */
+    size_t window_bytes;      /* of shared windows; 0: none */
     kolo_log_fn log;          /* NULL: dropped */
     void *log_user;
 } cluster_options;

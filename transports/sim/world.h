@@ -18,7 +18,7 @@
 #include "guard.h"
 #include "sim/sim.h"
 
-enum { SIM_CONTROL_MAX = KOLO_CONTROL_BYTES };
+enum { SIM_CONTROL_MAX = KOLO_CONTROL_BYTES, SIM_FLAGS = KOLO_TRANSPORT_FLAG_LINES * 8 };
 
 typedef struct sim_message sim_message;
 typedef struct sim_recv sim_recv;
@@ -102,6 +102,8 @@ struct kolo_sim {
     bool out_of_memory; /* an event could not be made: the run is over */
     sim_event **heap;
     size_t heap_count, heap_capacity;
+    char *windows;     /* one after the other; NULL where there are none */
+    uint64_t *flags;   /* likewise */
     size_t events; /* alive, wherever they are; never above heap_capacity */
     sim_rank ranks[];
 };
