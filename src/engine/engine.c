@@ -37,6 +37,8 @@ static void unlink_live(kolo_engine *engine, kolo_request *request)
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error)
 {
     unlink_live(engine, request);
+    if (request->express)
+        kolo_express_drop(&engine->express, request);
     atomic_fetch_sub_explicit(&engine->under_way, 1, memory_order_seq_cst);
     if (!engine->broken && kolo_negotiation_release(&engine->negotiation, request) != KOLO_OK)
         kolo_engine_break_with_last(engine);
@@ -168,6 +170,9 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     events += engine->env.ops->progress(engine->env.transport);
     if (now_ns >= engine->deadline_ns || now_ns >= engine->stall_check_ns)
         kolo_engine_check_alarms(engine);
+    /* Before the decisions: a description of the next round counts only after this one is over here too. */
+    for (kolo_request *done; !engine->broken && (done = kolo_express_next_done(&engine->express)) != NULL; events++)
+        kolo_engine_finish(engine, done, NULL);
     /* Decisions wait while all runners are busy: what becomes ready meanwhile makes one larger batch. */
     int sent = 0;
     if (!engine->broken && kolo_negotiation_flush(&engine->negotiation, runner_free(engine), &sent) != KOLO_OK)
@@ -182,6 +187,8 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
 
 bool kolo_engine_awake(const kolo_engine *engine)
 {
+    if (kolo_express_any_done(&engine->express))
+        return true;
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
         if (engine->runners[i].group != NULL && kolo_executor_awake(&engine->runners[i].executor))
             return true;
@@ -217,11 +224,28 @@ static bool all_share(const kolo_engine *engine)
     return true;
 }
 
+/* The cells lie at the end of the windows; the runners share the rest. */
+static void share_express(kolo_engine *engine)
+{
+    kolo_express *express = &engine->express;
+    size_t bytes = engine->env.ops->window_bytes(engine->env.transport);
+    if (engine->options.size > KOLO_EXPRESS_RANKS_MAX || bytes < 2 * (size_t)KOLO_EXPRESS_WINDOW_BYTES)
+        return;
+    express->rank = engine->options.rank;
+    express->size = engine->options.size;
+    express->ring = engine->ring;
+    engine->env.reserved_bytes = KOLO_EXPRESS_WINDOW_BYTES;
+    for (int32_t rank = 0; rank < engine->options.size; rank++)
+        express->cells[rank] = (char *)engine->env.ops->window(engine->env.transport, rank) + bytes - KOLO_EXPRESS_WINDOW_BYTES;
+}
+
 kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
 {
     engine->control.ops = engine->env.ops = ops;
     engine->control.transport = engine->env.transport = transport;
     engine->policy.is_shared = all_share(engine);
+    if (engine->policy.is_shared)
+        share_express(engine);
     for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
         KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));
     return KOLO_OK;

@@ -55,6 +55,7 @@ typedef struct kolo_runner_env {
     int32_t rank, size;
     const int32_t *ring;
     int64_t chunk_bytes;
+    size_t reserved_bytes; /* at the end of each window, not for runners */
     kolo_price_model model;
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
 } kolo_runner_env;

@@ -127,12 +127,46 @@ static kolo_status complete(kolo_negotiation *negotiation, kolo_entry *entry)
     return KOLO_OK;
 }
 
+/* At the root: a round that somebody described, of a tensor that others may have posted. */
+static void watch(kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    if (negotiation->rank != 0 || !entry->expressible || entry->watched)
+        return;
+    entry->watched = true;
+    entry->next_watched = negotiation->watched;
+    negotiation->watched = entry;
+}
+
 static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, int32_t bit)
 {
     if (entry->have == 0)
         entry->since_ns = negotiation->now_ns;
     entry->have |= 1u << bit;
-    return entry->have == negotiation->all ? complete(negotiation, entry) : KOLO_OK;
+    if (entry->have == negotiation->all)
+        return complete(negotiation, entry);
+    watch(negotiation, entry);
+    return KOLO_OK;
+}
+
+/* Posts of entries that others described count as reports of "unchanged". */
+static kolo_status count_posts(kolo_negotiation *negotiation)
+{
+    for (kolo_entry **at = &negotiation->watched; *at != NULL;) {
+        kolo_entry *entry = *at;
+        uint32_t posted = entry->have == negotiation->all ? 0 : negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
+        bool is_open = (entry->have | posted) != negotiation->all;
+        entry->unchanged |= posted;
+        entry->have |= posted;
+        if (is_open && entry->have != 0) {
+            at = &entry->next_watched;
+            continue;
+        }
+        *at = entry->next_watched;
+        entry->watched = false;
+        if (posted != 0)
+            KOLO_TRY(complete(negotiation, entry));
+    }
+    return KOLO_OK;
 }
 
 /* ---- this rank's own submissions ---------------------------------------------------------------- */
@@ -143,6 +177,12 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
     entry->announced = true;
     bool same = entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
                 memcmp(entry->agreed, request->description, request->description_size) == 0;
+    if (same && entry->expressible) {
+        entry->express = true;
+        entry->since_ns = negotiation->now_ns;
+        negotiation->hooks.post(negotiation->hooks.user, entry, request);
+        return KOLO_OK;
+    }
     if (same) {
         entry->unchanged |= 1u;
         return contribute(negotiation, entry, 0);
@@ -181,30 +221,9 @@ kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request
     entry->head = request->next_same_name;
     if (entry->head == NULL)
         entry->tail = NULL;
-    entry->announced = entry->forwarded = false;
+    entry->announced = entry->forwarded = entry->express = false;
+    entry->round++;
     return entry->head != NULL ? announce(negotiation, entry) : KOLO_OK;
-}
-
-/* Whom this node still waits for in the round, as text. */
-static kolo_missing missing_ranks(const kolo_negotiation *negotiation, const kolo_entry *entry, char text[KOLO_MISSING_BYTES])
-{
-    kolo_missing kind = KOLO_MISSING_SURE;
-    kolo_ranks ranks;
-    kolo_ranks_init(&ranks);
-    for (int32_t bit = 0; bit <= negotiation->children; bit++) {
-        if ((entry->have >> bit & 1) != 0)
-            continue;
-        int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->rank, bit - 1);
-        (void)kolo_ranks_add(&ranks, rank, rank);
-        if (bit > 0 && kolo_tree_children(rank, negotiation->size) > 0)
-            kind = KOLO_MISSING_UNSURE;
-    }
-    static const char below[] = " (or those below in the tree)";
-    kolo_ranks_format(&ranks, text, KOLO_MISSING_BYTES - sizeof(below));
-    if (kind == KOLO_MISSING_UNSURE)
-        strcat(text, below);
-    kolo_ranks_fini(&ranks);
-    return kind;
 }
 
 /* ---- children's reports ------------------------------------------------------------------------- */
@@ -249,7 +268,7 @@ static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
         return KOLO_OK; /* decided meanwhile */
     if (entry->have == 0)
         return entry->forwarded && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
-    if (missing_ranks(negotiation, entry, missing) == KOLO_MISSING_SURE)
+    if (kolo_entry_missing(negotiation, entry, missing) == KOLO_MISSING_SURE)
         negotiation->hooks.expired(negotiation->hooks.user, name, missing);
     return KOLO_OK; /* unsure: the child that is missing knows more, and will be asked, or this node's own deadline ends it */
 }
@@ -358,6 +377,8 @@ static kolo_status flush_decisions(kolo_negotiation *negotiation, int *sent)
 kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_now, int *sent)
 {
     *sent = 0;
+    if (negotiation->watched != NULL)
+        KOLO_TRY(count_posts(negotiation));
     if (negotiation->rank == 0)
         return decide_now && negotiation->decided_count > 0 ? flush_decisions(negotiation, sent) : KOLO_OK;
     if (negotiation->writer.size == 0)
@@ -384,7 +405,8 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
 {
     kolo_entry *entry = down->kind == KOLO_DOWN_RUN ? kolo_registry_slot(&negotiation->registry, down->slot)
                                                     : kolo_registry_find(&negotiation->registry, down->name);
-    if (entry == NULL || entry->head == NULL || !entry->announced || !entry->forwarded || entry->head->running)
+    if (entry == NULL || entry->head == NULL || !entry->announced || !(entry->forwarded || entry->express) ||
+        entry->head->running || (entry->express && down->kind != KOLO_DOWN_FAIL))
         return kolo_fail(KOLO_ERR_PROTOCOL, "the root decided about '%s' (slot %u), which this rank has not reported",
                          entry != NULL ? entry->name : down->name, down->slot);
     entry->forwarded = false;
@@ -393,8 +415,11 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
         return KOLO_OK;
     }
     kolo_request *request = entry->head;
-    if (down->kind == KOLO_DOWN_ASSIGN)
+    if (down->kind == KOLO_DOWN_ASSIGN) {
         KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description, request->description_size));
+        entry->expressible = negotiation->hooks.takes != NULL &&
+                             negotiation->hooks.takes(negotiation->hooks.user, request, down->slot);
+    }
     if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");
     request->running = true;
@@ -416,44 +441,4 @@ kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *bo
     if (negotiation->batch_count == 0)
         return KOLO_OK;
     return negotiation->hooks.run(negotiation->hooks.user, negotiation->batch, negotiation->batch_count);
-}
-
-/* ---- who is missing ------------------------------------------------------------------------------- */
-
-kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES])
-{
-    const kolo_entry *entry = request->entry;
-    ranks[0] = '\0';
-    if (entry == NULL || entry->head != request || request->running || entry->forwarded || entry->have == negotiation->all)
-        return KOLO_MISSING_NOBODY;
-    return missing_ranks(negotiation, entry, ranks);
-}
-
-typedef struct stall_scan {
-    const kolo_negotiation *negotiation;
-    int64_t since_ns;
-    kolo_stall_fn fn;
-    void *user;
-    bool waiting;
-} stall_scan;
-
-static void check_stall(void *user, kolo_entry *entry)
-{
-    stall_scan *scan = user;
-    if (entry->have == 0 || entry->have == scan->negotiation->all)
-        return;
-    scan->waiting = true;
-    if (entry->warned || entry->since_ns > scan->since_ns)
-        return;
-    char ranks[KOLO_MISSING_BYTES];
-    (void)missing_ranks(scan->negotiation, entry, ranks);
-    entry->warned = true;
-    scan->fn(scan->user, entry, ranks);
-}
-
-bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user)
-{
-    stall_scan scan = {.negotiation = negotiation, .since_ns = since_ns, .fn = fn, .user = user};
-    kolo_registry_each(&negotiation->registry, check_stall, &scan);
-    return scan.waiting;
 }

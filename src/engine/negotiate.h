@@ -22,6 +22,11 @@ typedef struct kolo_negotiation_hooks {
     kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
+    /* The express way (express.h); all NULL where there is none. takes: whether operations like this one, with this slot, go it; pure, the same on all ranks. post: to all ranks,
+     * now. posted: bit r is set if rank r has posted this entry's round. */
+    bool (*takes)(void *user, const kolo_request *request, uint32_t slot);
+    void (*post)(void *user, const kolo_entry *entry, kolo_request *request);
+    uint32_t (*posted)(void *user, const kolo_entry *entry);
     /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
     void (*expired)(void *user, const char *name, const char *missing);
 } kolo_negotiation_hooks;
@@ -33,6 +38,7 @@ typedef struct kolo_negotiation {
     kolo_registry registry;
     uint8_t *out;          /* UP entries (below the root) or DOWN entries (root) since the last flush */
     kolo_writer writer;    /* over out */
+    kolo_entry *watched;   /* root: described by some, maybe posted by others */
     kolo_entry **decided;  /* root: complete, not yet sent down; in order */
     size_t decided_count, decided_capacity;
     kolo_request **batch;  /* of the DOWN message being applied */
@@ -62,6 +68,9 @@ KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation,
 typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
 enum { KOLO_MISSING_BYTES = 160 };
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES]);
+
+/* The same of an entry whose round has begun. */
+kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry, char ranks[KOLO_MISSING_BYTES]);
 
 /* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the root. */
 KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);

@@ -48,6 +48,7 @@ kolo_entry *kolo_registry_get(kolo_registry *registry, const char *name)
         return NULL;
     }
     entry->slot = KOLO_NO_SLOT;
+    entry->round = 1;
     HASH_ADD_KEYPTR(hh, registry->by_name, entry->name, strlen(entry->name), entry);
     if (entry->hh.tbl == NULL) {
         entry_destroy(entry);

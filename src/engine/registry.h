@@ -25,6 +25,11 @@ typedef struct kolo_entry {
     kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
     bool announced;         /* head is in `have` or was forwarded */
     bool forwarded;         /* this subtree is complete; the root's word is awaited */
+    bool expressible;       /* operations as agreed go the express way (express.h) */
+    bool express;           /* head was posted to all instead of reported (express.h) */
+    uint64_t round;         /* of head: operations on this name that are over, plus one */
+    struct kolo_entry *next_watched; /* root: some described, so that posts count as reports */
+    bool watched;
     uint32_t have;          /* bit 0: this rank; bit 1+i: child i */
     uint32_t unchanged;     /* those of `have` that named the slot instead of describing */
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */

@@ -50,6 +50,10 @@ struct kolo_request {
     size_t pieces_left;
     bool running;
     bool asked; /* after the deadline: who is late? */
+    bool express; /* posted in cells (express.h) */
+    uint32_t express_slot;
+    uint64_t express_round;
+    struct kolo_request *express_next;
     struct kolo_request *next_same_name;
     struct kolo_request *live_prev, *live_next;
 };

@@ -34,7 +34,7 @@ kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, i
 {
     enum { LINE_BYTES = 64, FLAGS_PER_LINE = LINE_BYTES / sizeof(uint64_t) };
     size_t size = (size_t)env->size;
-    runner->window_bytes = env->ops->window_bytes(env->transport) / (size_t)count / LINE_BYTES * LINE_BYTES;
+    runner->window_bytes = (env->ops->window_bytes(env->transport) - env->reserved_bytes) / (size_t)count / LINE_BYTES * LINE_BYTES;
     runner->windows = calloc(size, sizeof(*runner->windows));
     runner->flags = calloc(size, sizeof(*runner->flags));
     if (runner->windows == NULL || runner->flags == NULL)

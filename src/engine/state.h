@@ -6,6 +6,7 @@
 #include "base/mpsc.h"
 #include "engine/control.h"
 #include "engine/engine.h"
+#include "engine/express.h"
 #include "engine/negotiate.h"
 
 struct kolo_engine {
@@ -17,6 +18,7 @@ struct kolo_engine {
     kolo_group_policy policy;
     kolo_runner_env env;
     kolo_runner *runners; /* options.groups_in_flight of them */
+    kolo_express express;
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;
     kolo_request *live;   /* every request taken from the queue and not over */

@@ -143,6 +143,25 @@ static kolo_status run_batch(void *user, kolo_request *const *requests, size_t c
     return KOLO_OK;
 }
 
+static bool takes_express(void *user, const kolo_request *request, uint32_t slot)
+{
+    const kolo_engine *engine = user;
+    return kolo_express_takes(&engine->express, request, slot);
+}
+
+static void post_express(void *user, const kolo_entry *entry, kolo_request *request)
+{
+    kolo_engine *engine = user;
+    kolo_express_post(&engine->express, request, entry->slot, entry->round);
+    engine->env.ops->flags_changed(engine->env.transport);
+}
+
+static uint32_t posted_express(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    return kolo_express_posted(&engine->express, entry->slot, entry->round);
+}
+
 kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
 {
     return (kolo_negotiation_hooks){.user = engine,
@@ -150,5 +169,8 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .send_down = send_down,
                                     .run = run_batch,
                                     .fail = fail_request,
+                                    .takes = takes_express,
+                                    .post = post_express,
+                                    .posted = posted_express,
                                     .expired = kolo_engine_expired};
 }

@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { TENSORS_MAX = 10, COUNT_MAX = 400, ROUNDS_MAX = 3, EVENTS_MAX = 5 * 1000 * 1000 };
+enum { TENSORS_MAX = 10, COUNT_MAX = 400, ROUNDS_MAX = 5, EVENTS_MAX = 5 * 1000 * 1000 };
 
 /* What the job does: the same for all timings. */
 typedef struct job {
@@ -217,6 +217,7 @@ static uint64_t digest(const cell *cells, int total)
 
 static uint64_t run_job(const job *work, uint64_t timing_seed)
 {
+    static const size_t window_sizes[] = {16384, 65536, 4 << 20};
     static const char *const forced[] = {NULL, NULL, "ring", "oneshot"};
     kolo_rng rng = {.state = timing_seed};
     cluster_options options = {
@@ -228,8 +229,8 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
         /* Forcing may change the class of a sum; at up to 4 ranks all of these are in one class, so bits must be equal. */
         .algorithm = work->size <= 4 && !work->is_shared ? forced[kolo_rng_below(&rng, 4)] : NULL,
         .latency_max_ns = 1000 << kolo_rng_below(&rng, 8),
-        /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks, or for all. */
-        .window_bytes = work->is_shared ? (kolo_rng_below(&rng, 2) == 0 ? 16384 : 65536) : 0,
+        /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks, for all, for cells too. */
+        .window_bytes = work->is_shared ? window_sizes[kolo_rng_below(&rng, 3)] : 0,
     };
     int total = work->size * work->tensors * work->rounds;
     cell *cells = calloc((size_t)total, sizeof(*cells));
