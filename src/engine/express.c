@@ -24,8 +24,11 @@ static bool has_posted(const kolo_express *express, int32_t rank, uint32_t slot,
 
 bool kolo_express_takes(const kolo_express *express, const kolo_request *request, uint32_t slot)
 {
-    if (express->size == 0 || slot >= KOLO_EXPRESS_SLOTS || request->operation.collective != KOLO_ALLREDUCE ||
-        request->operation.piece_count != 1)
+    if (express->size == 0 || slot >= KOLO_EXPRESS_SLOTS)
+        return false;
+    if (request->operation.collective == KOLO_BARRIER)
+        return true;
+    if (request->operation.collective != KOLO_ALLREDUCE || request->operation.piece_count != 1)
         return false;
     const kolo_piece *piece = &request->pieces[0];
     return piece->count > 0 && piece->count <= KOLO_EXPRESS_BYTES / (int64_t)kolo_dtype_size(piece->type);
@@ -33,14 +36,16 @@ bool kolo_express_takes(const kolo_express *express, const kolo_request *request
 
 void kolo_express_post(kolo_express *express, kolo_request *request, uint32_t slot, uint64_t round)
 {
-    const kolo_piece *piece = &request->pieces[0];
     char *own = cell(express, express->rank, slot, round);
     request->express = true;
     request->express_slot = slot;
     request->express_round = round;
     request->express_next = express->first;
     express->first = request;
-    kolo_reduce_scale(piece->type, request->operation.prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
+    if (request->operation.piece_count > 0) {
+        const kolo_piece *piece = &request->pieces[0];
+        kolo_reduce_scale(piece->type, request->operation.prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
+    }
     __atomic_store_n((uint64_t *)(void *)own, round, __ATOMIC_RELEASE);
 }
 
@@ -90,7 +95,8 @@ kolo_request *kolo_express_next_done(kolo_express *express)
             continue;
         *at = request->express_next;
         request->express = false;
-        fold(express, request);
+        if (request->operation.piece_count > 0)
+            fold(express, request);
         return request;
     }
     return NULL;

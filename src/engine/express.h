@@ -1,4 +1,4 @@
-/* express.h - small all-reduces on one host: the payload rides in the same cache lines as the readiness flag.
+/* express.h - small all-reduces and barriers on one host: the payload rides in the same cache lines as the readiness flag.
  *
  * Each rank has a cell for each slot and parity of the round, which it alone writes and all others read:
  *
