@@ -39,30 +39,39 @@ static void expect_success(kolo_request *request)
 
 /* ---- disagreement ------------------------------------------------------------------------------------------- */
 
+/* window_bytes > 0: with shared memory, so that from the second round on small tensors go the express way. */
+static void disagree(int32_t size, int32_t odd, size_t window_bytes)
+{
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = size, .seed = (uint64_t)size, .window_bytes = window_bytes});
+    static float data[CLUSTER_MAX][8];
+    kolo_request *requests[CLUSTER_MAX];
+    for (int round = 0; round < 3; round++) {
+        /* Round 1: one rank disagrees. Rounds 0 and 2 are in order: a slot exists before, and again after. */
+        for (int32_t r = 0; r < size; r++) {
+            cluster_tensor tensor = vector("w", data[r], round == 1 && r == odd ? 5 : 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        char expected[64];
+        snprintf(expected, sizeof(expected), "rank %d: allreduce sum float32 [5]", odd);
+        for (int32_t r = 0; r < size; r++)
+            if (round == 1)
+                expect_error(requests[r], KOLO_ERR_MISMATCH, expected);
+            else
+                expect_success(requests[r]);
+    }
+    cluster_fini(&net);
+}
+
 static void mismatch__names_who_sent_what_and_the_name_stays_usable(void **state)
 {
     (void)state;
     for (int32_t size = 2; size <= 20; size += 3) {
-        cluster net;
-        cluster_init(&net, &(cluster_options){.size = size, .seed = (uint64_t)size});
-        static float data[CLUSTER_MAX][8];
-        kolo_request *requests[CLUSTER_MAX];
-        for (int round = 0; round < 3; round++) {
-            /* Round 1: the last rank disagrees. Rounds 0 and 2 are in order: a slot exists before, and again after. */
-            for (int32_t r = 0; r < size; r++) {
-                cluster_tensor tensor = vector("w", data[r], round == 1 && r == size - 1 ? 5 : 4);
-                requests[r] = cluster_submit(&net, r, &tensor);
-            }
-            cluster_settle(&net, EVENTS_MAX);
-            char expected[64];
-            snprintf(expected, sizeof(expected), "rank %d: allreduce sum float32 [5]", size - 1);
-            for (int32_t r = 0; r < size; r++)
-                if (round == 1)
-                    expect_error(requests[r], KOLO_ERR_MISMATCH, expected);
-                else
-                    expect_success(requests[r]);
-        }
-        cluster_fini(&net);
+        disagree(size, size - 1, 0);
+        disagree(size, size - 1, 4 << 20);
+        disagree(size, 0, 0);
+        disagree(size, 0, 4 << 20);
     }
 }
 
@@ -146,22 +155,31 @@ static void missing_rank__is_named_at_the_deadline_on_all_others(void **state)
     const struct {
         int32_t size, missing;
     } cases[] = {{2, 1}, {2, 0}, {5, 3}, {9, 8}, {20, 0}, {20, 1}, {20, 11}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    /* Twice: without shared memory, and with it, on the express way after a first round. */
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
         cluster net;
         kolo_request *requests[CLUSTER_MAX];
-        cluster_init(&net, &(cluster_options){.size = cases[i].size, .seed = i});
-        for (int32_t r = 0; r < cases[i].size; r++) {
+        size_t window_bytes = i % 2 == 0 ? 0 : 4 << 20;
+        cluster_init(&net, &(cluster_options){.size = cases[i / 2].size, .seed = i, .window_bytes = window_bytes});
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
+            cluster_tensor tensor = vector("late", data[r], 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < cases[i / 2].size; r++)
+            expect_success(requests[r]);
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
             cluster_tensor tensor = vector("late", data[r], 4);
             tensor.timeout_ns = KOLO_NS_PER_S;
-            if (r != cases[i].missing)
+            if (r != cases[i / 2].missing)
                 requests[r] = cluster_submit(&net, r, &tensor);
         }
         cluster_settle(&net, EVENTS_MAX);
-        for (int32_t r = 0; r < cases[i].size; r++) {
-            if (r == cases[i].missing)
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
+            if (r == cases[i / 2].missing)
                 continue;
             char expected[64];
-            snprintf(expected, sizeof(expected), "not submitted by rank %d;", cases[i].missing);
+            snprintf(expected, sizeof(expected), "not submitted by rank %d;", cases[i / 2].missing);
             expect_error(requests[r], KOLO_ERR_TIMEOUT, expected);
         }
         cluster_fini(&net);
