@@ -18,19 +18,19 @@ static void print_size(int64_t bytes)
     printf("  %5" PRId64 " %-3s", bytes, units[unit]);
 }
 
-static void print_cell(kolo_collective collective, int32_t np, int64_t bytes, int64_t chunk_bytes,
+static void print_cell(kolo_collective collective, int32_t np, bool is_shared, int64_t bytes, int64_t chunk_bytes,
                        const kolo_algorithm *forced)
 {
     static const kolo_price_model model = KOLO_PRICE_MODEL_DEFAULT;
-    kolo_association association = kolo_plan_association(collective, bytes, np, false);
+    kolo_association association = kolo_plan_association(collective, bytes, np, is_shared);
     const kolo_algorithm *chosen =
         kolo_algorithm_select(collective, association, np, bytes, chunk_bytes, &model, forced);
     if (!chosen) {
-        printf("  %-9s %14s", "-", "");
+        printf("  %-14s %14s", "-", "");
         return;
     }
     char cell[64];
-    snprintf(cell, sizeof(cell), "%-9s %11.1f us", chosen->name,
+    snprintf(cell, sizeof(cell), "%-14s %11.1f us", chosen->name,
              chosen->price(collective, np, bytes, chunk_bytes, &model) / 1000.0);
     printf("  %s", cell);
 }
@@ -47,6 +47,22 @@ static const kolo_algorithm *forced_by(const char *variable, const char *value)
     return forced;
 }
 
+static void print_table(bool is_shared, int32_t np, int64_t chunk_bytes, const kolo_algorithm *reduction,
+                        const kolo_algorithm *broadcast)
+{
+    printf("\n  %s\n  %9s", is_shared ? "where all ranks share memory" : "where ranks send messages", "size");
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        printf(i + 1 < COLUMN_COUNT ? "  %-29s" : "  %s", kolo_collective_name(columns[i]));
+    printf("\n");
+    for (int64_t bytes = 4; bytes <= INT64_C(1) << 30; bytes *= 4) {
+        print_size(bytes);
+        for (size_t i = 0; i < COLUMN_COUNT; i++)
+            print_cell(columns[i], np, is_shared, bytes, chunk_bytes,
+                       columns[i] == KOLO_BROADCAST ? broadcast : reduction);
+        printf("\n");
+    }
+}
+
 void info_print_selection(const kolo_config *config, int32_t np)
 {
     char title[96];
@@ -56,15 +72,6 @@ void info_print_selection(const kolo_config *config, int32_t np)
     const kolo_algorithm *reduction = config ? forced_by("KOLO_ALGORITHM", config->algorithm) : NULL;
     const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast) : NULL;
     int64_t chunk_bytes = config ? config->chunk_bytes : INT64_C(262144);
-
-    printf("  %9s", "size");
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
-        printf(i + 1 < COLUMN_COUNT ? "  %-24s" : "  %s", kolo_collective_name(columns[i]));
-    printf("\n");
-    for (int64_t bytes = 4; bytes <= INT64_C(1) << 30; bytes *= 4) {
-        print_size(bytes);
-        for (size_t i = 0; i < COLUMN_COUNT; i++)
-            print_cell(columns[i], np, bytes, chunk_bytes, columns[i] == KOLO_BROADCAST ? broadcast : reduction);
-        printf("\n");
-    }
+    print_table(false, np, chunk_bytes, reduction, broadcast);
+    print_table(true, np, chunk_bytes, reduction, broadcast);
 }

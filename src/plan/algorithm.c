@@ -76,9 +76,9 @@ const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_ass
                                             int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
                                             const kolo_algorithm *forced)
 {
-    if (forced && does(forced, collective))
-        return forced;
     bool is_shared = association == KOLO_ASSOCIATION_DIRECT;
+    if (forced && does(forced, collective) && (is_shared || forced->association != KOLO_ASSOCIATION_DIRECT))
+        return forced;
     bool any_order = !is_shared && (!adds(collective) || association == KOLO_ASSOCIATION_NONE);
     const kolo_algorithm *cheapest = NULL;
     double cheapest_ns = 0;

@@ -68,9 +68,9 @@ size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */
 
-/* The cheapest algorithm of the class; or `forced` where it can do this collective in this class (a forced algorithm of another
- * class is taken too: forcing is a promise of its own, the same on all ranks). forced may be NULL. Never NULL for the
- * four collectives that have schedules. */
+/* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class is
+ * taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others have no
+ * windows). forced may be NULL. Never NULL for the four collectives that have schedules. */
 const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
                                             int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
                                             const kolo_algorithm *forced);

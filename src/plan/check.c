@@ -1,99 +1,15 @@
-/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory, and a run on
- * expressions. */
+/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory and for windows, and a run
+ * on expressions. */
 #include "plan/check.h"
 
 #include "base/error.h"
 #include "plan/build.h"
 #include "plan/dryrun.h"
+#include "plan/form.h"
 #include "plan/hazard.h"
+#include "plan/windows.h"
 
 #include <stdlib.h>
-
-static kolo_status fail_step(const kolo_schedule *schedule, int32_t rank, uint32_t step, const char *what)
-{
-    char text[256];
-    return kolo_fail(KOLO_ERR_INTERNAL, "rank %d, step %u (%s): %s", rank, step,
-                     kolo_step_format(&schedule->steps[step], text, sizeof(text)), what);
-}
-
-/* ---- each schedule's form -------------------------------------------------------------------- */
-
-static bool is_within(uint8_t buffer, int64_t offset, int64_t count, int64_t begin, int64_t end, int64_t scratch)
-{
-    if (buffer > KOLO_BUFFER_SCRATCH)
-        return false;
-    int64_t first = buffer == KOLO_BUFFER_SCRATCH ? 0 : begin;
-    int64_t last = buffer == KOLO_BUFFER_SCRATCH ? scratch : end;
-    return offset >= first && offset <= last && count <= last - offset;
-}
-
-static const char *find_flaw(const kolo_step *step, const kolo_schedule *schedule, const kolo_plan_spec *spec,
-                             int32_t rank)
-{
-    if (step->kind > KOLO_STEP_COPY)
-        return "there is no such kind";
-    if (step->count < 1)
-        return "does nothing";
-    bool moves = step->kind == KOLO_STEP_SEND || step->kind == KOLO_STEP_RECV;
-    if (moves && (step->peer < 0 || step->peer >= spec->size || step->peer == rank))
-        return "there is no such peer";
-    if (moves && step->message >= KOLO_SCHEDULE_MESSAGES_MAX)
-        return "its message number is too large";
-    int64_t total = kolo_plan_total(spec), scratch = schedule->scratch_count;
-    if (step->kind != KOLO_STEP_RECV && !is_within(step->a, step->a_offset, step->count, 0, total, scratch))
-        return "reads out of bounds";
-    if (step->kind == KOLO_STEP_REDUCE && !is_within(step->b, step->b_offset, step->count, 0, total, scratch))
-        return "reads out of bounds";
-    if (step->kind == KOLO_STEP_SEND)
-        return NULL;
-    if (step->dst == KOLO_BUFFER_INPUT)
-        return "writes to the input";
-    /* A reduce-scatter leaves the rest of the output alone: there need not be any. */
-    bool is_slice = spec->collective == KOLO_REDUCE_SCATTER;
-    int64_t begin = is_slice ? spec->slice_offsets[rank] : 0, end = is_slice ? spec->slice_offsets[rank + 1] : total;
-    if (!is_within(step->dst, step->dst_offset, step->count, begin, end, scratch))
-        return "writes out of bounds";
-    return NULL;
-}
-
-/* Dependencies: forward, and as many as are waited for. */
-static kolo_status check_dependencies(const kolo_schedule *schedule, int32_t rank, uint32_t *waits)
-{
-    if (schedule->next_start[schedule->step_count] != schedule->edge_count)
-        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d: the schedule is not sealed", rank);
-    for (uint32_t step = 0; step < schedule->step_count; step++)
-        if (schedule->next_start[step] > schedule->next_start[step + 1])
-            return fail_step(schedule, rank, step, "its list of followers ends before it begins");
-    for (uint32_t step = 0; step < schedule->step_count; step++) {
-        for (uint32_t i = schedule->next_start[step]; i < schedule->next_start[step + 1]; i++) {
-            if (schedule->next[i] <= step || schedule->next[i] >= schedule->step_count)
-                return fail_step(schedule, rank, step, "a step that comes earlier, or not at all, waits for it");
-            waits[schedule->next[i]]++;
-        }
-    }
-    for (uint32_t step = 0; step < schedule->step_count; step++)
-        if (waits[step] != schedule->wait_count[step])
-            return fail_step(schedule, rank, step, "waits for another number of steps than release it");
-    return KOLO_OK;
-}
-
-static kolo_status check_form(const kolo_schedule *schedule, const kolo_plan_spec *spec, int32_t rank)
-{
-    if (schedule->scratch_count < 0)
-        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d: a scratch buffer of %lld elements", rank,
-                         (long long)schedule->scratch_count);
-    for (uint32_t i = 0; i < schedule->step_count; i++) {
-        const char *flaw = find_flaw(&schedule->steps[i], schedule, spec, rank);
-        if (flaw)
-            return fail_step(schedule, rank, i, flaw);
-    }
-    uint32_t *waits = calloc(schedule->step_count + 1, sizeof(*waits));
-    if (!waits)
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory to check a schedule of %zu steps", schedule->step_count);
-    kolo_status status = check_dependencies(schedule, rank, waits);
-    free(waits);
-    return status;
-}
 
 /* ---- pairing of messages --------------------------------------------------------------------- */
 
@@ -146,11 +62,11 @@ static kolo_status pair_ends(const kolo_schedule *schedules, const end *ends, si
         const end *send = &ends[i], *receive = &ends[i + 1];
         const kolo_schedule *schedule = &schedules[send->at.rank];
         if (i + 1 == count || compare_messages(send, receive) != 0)
-            return fail_step(schedule, send->at.rank, send->at.step, "has no partner");
+            return kolo_form_fail(schedule, send->at.rank, send->at.step, "has no partner");
         if (send->receives || !receive->receives || (i + 2 < count && compare_messages(send, &ends[i + 2]) == 0))
-            return fail_step(schedule, send->at.rank, send->at.step, "has the message number of another");
+            return kolo_form_fail(schedule, send->at.rank, send->at.step, "has the message number of another");
         if (schedule->steps[send->at.step].count != schedules[receive->at.rank].steps[receive->at.step].count)
-            return fail_step(schedule, send->at.rank, send->at.step, "and its partner differ in count");
+            return kolo_form_fail(schedule, send->at.rank, send->at.step, "and its partner differ in count");
         partners[send->at.rank][send->at.step] = receive->at;
         partners[receive->at.rank][receive->at.step] = send->at;
     }
@@ -192,7 +108,7 @@ kolo_status kolo_schedules_check(const kolo_schedule *schedules, const kolo_plan
     KOLO_TRY(check_spec(spec));
     size_t steps = 0;
     for (int32_t rank = 0; rank < spec->size; rank++) {
-        KOLO_TRY(check_form(&schedules[rank], spec, rank));
+        KOLO_TRY(kolo_form_check(schedules, spec, rank));
         steps += schedules[rank].step_count;
     }
     kolo_partner *all_partners = calloc(steps + 1, sizeof(*all_partners));
@@ -210,6 +126,8 @@ kolo_status kolo_schedules_check(const kolo_schedule *schedules, const kolo_plan
     }
     for (int32_t rank = 0; status == KOLO_OK && rank < spec->size; rank++)
         status = kolo_hazards_check(&schedules[rank], rank, in_place);
+    if (status == KOLO_OK)
+        status = kolo_windows_check(schedules, spec->size);
     if (status == KOLO_OK)
         status = kolo_dryrun(schedules, partners, spec, association, in_place, seed);
     free(partners);

@@ -5,7 +5,10 @@
  * association class promises, or different on two ranks; a FINAL that is missing, early, or doubled; deadlock, with
  * sends that complete only once their receive is posted (the strictest rendezvous); sends and receives that do not pair
  * up; two steps without an order between them that touch the same memory, one of them writing (in place and out of
- * place); reads of undefined memory; ranges out of bounds. */
+ * place); reads of undefined memory; ranges out of bounds. Of windows: two ranks that race for an element, whatever the
+ * timing; and what could disturb the schedule before or after, of whatever collective, on the same windows.
+ *
+ * Without a race, the values do not depend on who runs when: one run shows them all. */
 #ifndef KOLO_PLAN_CHECK_H
 #define KOLO_PLAN_CHECK_H
 

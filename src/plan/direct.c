@@ -3,13 +3,16 @@
  *     chunk c     copy in ─► COPIED ─► fold own part ─► REDUCED ─► copy out ─► DONE
  *     chunk c+1              copy in ─► COPIED ─► fold ...
  *
- * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the other slices'
- * results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds DEPTH chunks in turn, so it
- * stays in the caches however large the tensor: memory sees each input read once and each output written once.
+ * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the other
+ * slices' results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds DEPTH chunks in
+ * turn, so it stays in the caches however large the tensor: memory sees each input read once and each output written once.
+ *
+ * A slice that is empty, or shorter than others, has nothing in some chunks: no flag is told or waited for then.
  *
  * The one-shot variant copies whole inputs in, and everybody folds everything: one flight instead of two, more to read.
  *
- * A rank's steps are one chain: they share its core anyway. The stages of three chunks are interleaved, so that a rank seldom waits. */
+ * A rank's steps are one chain: they share its core anyway. The stages of three chunks are interleaved, so that a rank
+ * seldom waits. */
 #include "plan/build.h"
 
 #include "base/error.h"
@@ -17,11 +20,16 @@
 /* Chunks in a window at the same time: being copied in, folded, copied out, and one of slack. */
 enum { DEPTH = 4 };
 
+/* The most steps: for more, the tensor would be gigabytes and the windows tiny. */
+#define STEPS_MAX (INT64_C(1) << 22)
+
 typedef struct direct {
     const kolo_plan_spec *spec;
     kolo_schedule *schedule;
-    int64_t chunk;  /* elements of a slice */
+    int64_t chunk;  /* elements of a slice, or of all where there are no slices */
     int64_t chunks;
+    int64_t parts;  /* of one chunk that a window holds: all ranks', or the own one alone */
+    int32_t writer; /* the only rank that writes to its window, so nobody waits for what it has read; -1 if all write */
     uint32_t last;  /* the chain's end */
 } direct;
 
@@ -78,10 +86,11 @@ static kolo_range part(const direct *d, int32_t rank, int64_t c)
     return chunk.count > 0 ? chunk : (kolo_range){.offset = offset, .count = 0};
 }
 
-/* Where in a window chunk c of rank's slice lies; and, as if of rank `size`, the reduced chunk. */
-static kolo_place slot(const direct *d, int32_t rank, int64_t c)
+/* Where in a window a part of chunk c lies. Part k is what the window's rank adds to rank k's slice; its own is not needed
+ * there: in that place is the reduced one. With one part, it is the only one. */
+static kolo_place slot(const direct *d, int32_t k, int64_t c)
 {
-    return kolo_place_at(KOLO_BUFFER_WINDOW, (c % DEPTH * (d->spec->size + 1) + rank) * d->chunk);
+    return kolo_place_at(KOLO_BUFFER_WINDOW, (c % DEPTH * d->parts + (d->parts > 1 ? k : 0)) * d->chunk);
 }
 
 static kolo_place input_at(int64_t offset)
@@ -96,59 +105,88 @@ static kolo_place output_at(int64_t offset)
 
 /* ---- the stages of one chunk ------------------------------------------------------------------------ */
 
+/* In an all-reduce, who has seen a later chunk reduced and copied in by all knows that they have read the earlier ones. */
+static bool needs_room_told(const direct *d)
+{
+    return d->spec->collective != KOLO_ALLREDUCE;
+}
+
+/* Until everybody has read what is in chunk c's place: c-DEPTH, or for the first one, the schedule before. */
+static void await_room(direct *d, int64_t c)
+{
+    if (c == 0)
+        await(d, KOLO_FLAG_DONE, -1, 0);
+    else if (c >= DEPTH && needs_room_told(d))
+        await(d, KOLO_FLAG_DONE, -1, c - DEPTH + 1);
+}
+
+static void tell_room(direct *d, int64_t c)
+{
+    if (c + 1 == d->chunks || (needs_room_told(d) && d->spec->rank != d->writer))
+        notify(d, KOLO_FLAG_DONE, c + 1);
+}
+
+static void share_own(direct *d, int64_t c)
+{
+    const kolo_plan_spec *spec = d->spec;
+    kolo_range own = part(d, spec->rank, c);
+    if (own.count == 0)
+        return;
+    copy(d, slot(d, spec->rank, c), input_at(own.offset), spec->rank, own.count);
+    notify(d, KOLO_FLAG_COPIED, c + 1);
+    copy(d, output_at(own.offset), input_at(own.offset), spec->rank, own.count);
+}
+
 static void copy_in(direct *d, int64_t c)
 {
     const kolo_plan_spec *spec = d->spec;
-    await(d, KOLO_FLAG_DONE, -1, c < DEPTH ? 0 : c - DEPTH + 1);
+    await_room(d, c);
     if (spec->collective == KOLO_ALLGATHER) {
-        kolo_range own = part(d, spec->rank, c);
-        copy(d, slot(d, spec->size, c), input_at(own.offset), spec->rank, own.count);
-        notify(d, KOLO_FLAG_COPIED, c + 1);
-        copy(d, output_at(own.offset), input_at(own.offset), spec->rank, own.count);
+        share_own(d, c);
         return;
     }
+    int64_t copied = 0;
     /* The next rank's part first: everybody starts with another one. */
     for (int32_t i = 1; i < spec->size; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
         kolo_range piece = part(d, rank, c);
         copy(d, slot(d, rank, c), input_at(piece.offset), spec->rank, piece.count);
+        copied += piece.count;
     }
-    notify(d, KOLO_FLAG_COPIED, c + 1);
+    if (copied > 0)
+        notify(d, KOLO_FLAG_COPIED, c + 1);
 }
 
 static void fold_own(direct *d, int64_t c)
 {
     const kolo_plan_spec *spec = d->spec;
     kolo_range own = part(d, spec->rank, c);
-    if (spec->collective == KOLO_ALLGATHER)
+    if (spec->collective == KOLO_ALLGATHER || own.count == 0)
         return;
+    kolo_place place = slot(d, spec->rank, c);
     await(d, KOLO_FLAG_COPIED, -1, c + 1);
     if (spec->collective == KOLO_REDUCE_SCATTER) {
-        fold(d, output_at(own.offset), slot(d, spec->rank, c).offset, own, spec->rank);
-        notify(d, KOLO_FLAG_DONE, c + 1);
+        fold(d, output_at(own.offset), place.offset, own, spec->rank);
         return;
     }
-    kolo_place result = slot(d, spec->size, c);
-    fold(d, result, slot(d, spec->rank, c).offset, own, spec->rank);
+    fold(d, place, place.offset, own, spec->rank);
     notify(d, KOLO_FLAG_REDUCED, c + 1);
-    copy(d, output_at(own.offset), result, spec->rank, own.count);
+    copy(d, output_at(own.offset), place, spec->rank, own.count);
 }
 
 static void copy_out(direct *d, int64_t c)
 {
     const kolo_plan_spec *spec = d->spec;
-    if (spec->collective == KOLO_REDUCE_SCATTER)
-        return;
     kolo_flag flag = spec->collective == KOLO_ALLGATHER ? KOLO_FLAG_COPIED : KOLO_FLAG_REDUCED;
-    for (int32_t i = 1; i < spec->size; i++) {
+    for (int32_t i = 1; i < spec->size && spec->collective != KOLO_REDUCE_SCATTER; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
         kolo_range piece = part(d, rank, c);
         if (piece.count == 0)
             continue;
         await(d, flag, rank, c + 1);
-        copy(d, output_at(piece.offset), slot(d, spec->size, c), rank, piece.count);
+        copy(d, output_at(piece.offset), slot(d, rank, c), rank, piece.count);
     }
-    notify(d, KOLO_FLAG_DONE, c + 1);
+    tell_room(d, c);
 }
 
 static void broadcast_chunk(direct *d, int64_t c)
@@ -156,69 +194,94 @@ static void broadcast_chunk(direct *d, int64_t c)
     const kolo_plan_spec *spec = d->spec;
     kolo_range all = {.offset = 0, .count = kolo_plan_total(spec)};
     kolo_range piece = kolo_plan_chunk_of(all, d->chunk, c);
-    kolo_place place = kolo_place_at(KOLO_BUFFER_WINDOW, c % DEPTH * d->chunk);
+    kolo_place place = slot(d, 0, c);
     if (spec->rank == spec->root) {
-        await(d, KOLO_FLAG_DONE, -1, c < DEPTH ? 0 : c - DEPTH + 1);
+        await_room(d, c);
         copy(d, place, output_at(piece.offset), spec->rank, piece.count);
         notify(d, KOLO_FLAG_COPIED, c + 1);
     } else {
         await(d, KOLO_FLAG_COPIED, spec->root, c + 1);
         copy(d, output_at(piece.offset), place, spec->root, piece.count);
     }
-    notify(d, KOLO_FLAG_DONE, c + 1);
+    tell_room(d, c);
 }
 
 /* ---- schedules ---------------------------------------------------------------------------------------- */
 
-/* parts: chunks that a window holds at the same time. */
-static kolo_status size_chunks(direct *d, int64_t longest, int64_t parts)
+/* Chunks for pieces of up to `longest` elements (at least 1), of which a rank does steps_per_chunk steps each. */
+static kolo_status size_chunks(direct *d, int64_t longest, int64_t steps_per_chunk)
 {
-    int64_t room = d->spec->window_count / parts;
-    if (room < 1)
-        return kolo_fail(KOLO_ERR_UNSUPPORTED, "windows of %lld elements are too small for %d ranks; raise KOLO_SHM_WINDOW",
-                         (long long)d->spec->window_count, d->spec->size);
-    d->chunk = d->spec->chunk_count < room ? d->spec->chunk_count : room;
-    d->chunk = d->chunk < longest || longest == 0 ? d->chunk : longest;
+    const kolo_plan_spec *spec = d->spec;
+    int64_t room = spec->window_count / (DEPTH * d->parts);
+    int64_t least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps_per_chunk + 1);
+    d->chunk = spec->chunk_count > least ? spec->chunk_count : least;
+    d->chunk = d->chunk < room ? d->chunk : room;
+    d->chunk = d->chunk < longest ? d->chunk : longest;
+    if (spec->window_count == 0)
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the direct algorithms need memory that all ranks share, and there is none");
+    if (d->chunk < 1 || kolo_plan_chunks(longest, d->chunk) > STEPS_MAX / steps_per_chunk)
+        return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                         "shared windows of %lld elements are too small for %lld elements on %d ranks; raise "
+                         "KOLO_SHM_WINDOW",
+                         (long long)spec->window_count, (long long)kolo_plan_total(spec), spec->size);
     d->chunks = kolo_plan_chunks(longest, d->chunk);
-    d->schedule->window_count = d->chunk * parts;
+    d->schedule->window_count = d->chunk * DEPTH * d->parts;
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
         d->schedule->flag_total[flag] = (uint64_t)d->chunks;
     return KOLO_OK;
 }
 
-static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
+/* True where there is nothing to share: one rank, or no elements. */
+static kolo_status begin(const kolo_plan_spec *spec, kolo_schedule *schedule, bool *is_alone)
 {
     int32_t position;
-    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP};
     KOLO_TRY(kolo_plan_validate(spec, &position));
-    if (spec->size == 1)
-        return kolo_build_alone(spec, schedule);
-    if (spec->collective == KOLO_BROADCAST) {
-        KOLO_TRY(size_chunks(&d, kolo_plan_total(spec), DEPTH));
-        for (int64_t c = 0; c < d.chunks; c++)
-            broadcast_chunk(&d, c);
-        return kolo_schedule_seal(schedule);
-    }
-    KOLO_TRY(size_chunks(&d, kolo_plan_longest_slice(spec), DEPTH * ((int64_t)spec->size + 1)));
-    for (int64_t c = 0; c < d.chunks + 2; c++) {
+    *is_alone = spec->size == 1 || kolo_plan_total(spec) == 0;
+    return *is_alone ? kolo_build_alone(spec, schedule) : KOLO_OK;
+}
+
+static kolo_status build_broadcast(direct *d)
+{
+    d->parts = 1;
+    d->writer = d->spec->root;
+    KOLO_TRY(size_chunks(d, kolo_plan_total(d->spec), 4));
+    for (int64_t c = 0; c < d->chunks; c++)
+        broadcast_chunk(d, c);
+    return kolo_schedule_seal(d->schedule);
+}
+
+static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
+{
+    bool is_alone;
+    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP, .writer = -1};
+    KOLO_TRY(begin(spec, schedule, &is_alone));
+    if (is_alone)
+        return KOLO_OK;
+    if (spec->collective == KOLO_BROADCAST)
+        return build_broadcast(&d);
+    d.parts = spec->collective == KOLO_ALLGATHER ? 1 : spec->size;
+    KOLO_TRY(size_chunks(&d, kolo_plan_longest_slice(spec), 3 * (int64_t)spec->size + 4));
+    /* A reduce-scatter's chunk has been read when it is folded. */
+    int64_t lag = spec->collective == KOLO_REDUCE_SCATTER ? 1 : 2;
+    for (int64_t c = 0; c < d.chunks + lag; c++) {
         if (c < d.chunks)
             copy_in(&d, c);
         if (c >= 1 && c - 1 < d.chunks)
             fold_own(&d, c - 1);
-        if (c >= 2 && c - 2 < d.chunks)
-            copy_out(&d, c - 2);
+        if (c >= lag)
+            copy_out(&d, c - lag);
     }
     return kolo_schedule_seal(schedule);
 }
 
 static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *schedule)
 {
-    int32_t position;
+    bool is_alone;
+    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP, .writer = -1};
+    KOLO_TRY(begin(spec, schedule, &is_alone));
+    if (is_alone)
+        return KOLO_OK;
     int64_t total = kolo_plan_total(spec);
-    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP};
-    KOLO_TRY(kolo_plan_validate(spec, &position));
-    if (spec->size == 1)
-        return kolo_build_alone(spec, schedule);
     if (total > spec->window_count)
         return build(spec, schedule); /* more than a window holds: the other way has the same order of sums */
     schedule->window_count = total;

@@ -1,7 +1,8 @@
 /* dryrun.c - executes all ranks' schedules together, on expressions.
  *
  * A value is an expression and the element it belongs to. A SEND is over once its RECV is posted, and only then are the
- * values taken and put: the strictest rendezvous there is. Which of the runnable steps goes first is drawn. */
+ * values taken and put: the strictest rendezvous there is. Which of the runnable steps goes first is drawn. That every WAIT
+ * is over some time is known already, from windows.c. */
 #include "plan/dryrun.h"
 
 #include "base/error.h"
@@ -19,8 +20,9 @@ typedef struct value {
 
 typedef struct actor {
     const kolo_schedule *schedule;
-    value *memory;     /* owns the three buffers below */
-    value *buffers[3]; /* by kolo_buffer; in place two are the same */
+    value *memory;                     /* owns the buffers below, but for the window */
+    value *buffers[KOLO_BUFFER_COUNT]; /* in place two are the same; owns the window */
+    int64_t flags[KOLO_FLAG_COUNT];
     uint32_t *waits;   /* per step: dependencies that are not over */
     bool *is_posted;   /* per step: a SEND or RECV that could start */
     size_t done;
@@ -33,6 +35,8 @@ typedef struct dryrun {
     actor *actors;
     kolo_partner *runnable;
     size_t runnable_count;
+    kolo_partner *waiting; /* WAITs that could start, and are not over: at most one per rank, as windows demand a chain */
+    size_t waiting_count;
 } dryrun;
 
 static kolo_status out_of_memory(const dryrun *run)
@@ -73,7 +77,8 @@ static kolo_status start_actor(dryrun *run, int32_t rank, const kolo_schedule *s
     self->memory = calloc(2 * total + (size_t)schedule->scratch_count + 1, sizeof(value));
     self->waits = calloc(steps + 1, sizeof(*self->waits));
     self->is_posted = calloc(steps + 1, sizeof(*self->is_posted));
-    if (!self->memory || !self->waits || !self->is_posted)
+    self->buffers[KOLO_BUFFER_WINDOW] = calloc((size_t)schedule->window_count + 1, sizeof(value));
+    if (!self->memory || !self->waits || !self->is_posted || !self->buffers[KOLO_BUFFER_WINDOW])
         return out_of_memory(run);
     /* A broadcast ignores its input: there, in place means nothing. */
     bool is_shared = in_place && run->spec->collective != KOLO_BROADCAST;
@@ -118,7 +123,8 @@ static kolo_status combine(dryrun *run, int32_t rank, uint32_t index)
     const actor *self = &run->actors[rank];
     const kolo_step *step = &self->schedule->steps[index];
     bool is_sum = step->kind == KOLO_STEP_REDUCE;
-    const value *a = self->buffers[step->a] + step->a_offset;
+    int32_t owner = step->a == KOLO_BUFFER_WINDOW ? step->peer : rank;
+    const value *a = run->actors[owner].buffers[step->a] + step->a_offset;
     const value *b = is_sum ? self->buffers[step->b] + step->b_offset : a;
     value *to = self->buffers[step->dst] + step->dst_offset;
     for (int64_t i = 0; i < step->count; i++) {
@@ -138,14 +144,74 @@ static kolo_status combine(dryrun *run, int32_t rank, uint32_t index)
     return KOLO_OK;
 }
 
-static kolo_status run_step(dryrun *run, kolo_partner at)
+/* One element of a FOLD: all ranks', round the ring, the owner's last. */
+static kolo_status fold_element(dryrun *run, int32_t rank, uint32_t index, int64_t i, value *result)
+{
+    const kolo_step *step = &run->actors[rank].schedule->steps[index];
+    int32_t size = run->spec->size, position = 0;
+    while (run->spec->ring[position] != step->peer)
+        position++;
+    for (int32_t k = 1; k <= size; k++) {
+        int32_t source = run->spec->ring[(position + k) % size];
+        const value *from = source == rank ? &run->actors[rank].buffers[step->b][step->b_offset + i]
+                                           : &run->actors[source].buffers[step->a][step->a_offset + i];
+        if (from->expression == KOLO_EXPRESSION_NONE)
+            return fail_at(run, rank, index, step->dst_offset + i, "reads what was never written");
+        if (k > 1 && from->element != result->element)
+            return fail_at(run, rank, index, step->dst_offset + i, "combines two different elements");
+        kolo_expression sum =
+            k == 1 ? from->expression
+                   : kolo_expression_sum(&run->expressions, result->expression, from->expression);
+        if (sum == KOLO_EXPRESSION_NONE)
+            return out_of_memory(run);
+        *result = (value){.expression = sum, .element = from->element};
+    }
+    if (step->final)
+        result->expression = kolo_expression_final(&run->expressions, result->expression);
+    return result->expression == KOLO_EXPRESSION_NONE ? out_of_memory(run) : KOLO_OK;
+}
+
+static kolo_status fold(dryrun *run, int32_t rank, uint32_t index)
+{
+    const kolo_step *step = &run->actors[rank].schedule->steps[index];
+    for (int64_t i = 0; i < step->count; i++) {
+        value result = {0};
+        KOLO_TRY(fold_element(run, rank, index, i, &result));
+        run->actors[rank].buffers[step->dst][step->dst_offset + i] = result;
+    }
+    return KOLO_OK;
+}
+
+/* ---- flags ----------------------------------------------------------------------------------- */
+
+/* All that wait may look again. */
+static void notify(dryrun *run, kolo_partner at)
+{
+    const kolo_step *step = &run->actors[at.rank].schedule->steps[at.step];
+    run->actors[at.rank].flags[step->message] = step->count;
+    while (run->waiting_count > 0)
+        run->runnable[run->runnable_count++] = run->waiting[--run->waiting_count];
+    finish_step(run, at.rank, at.step);
+}
+
+static void wait_or_go_on(dryrun *run, kolo_partner at)
+{
+    const kolo_step *step = &run->actors[at.rank].schedule->steps[at.step];
+    bool is_over = true;
+    for (int32_t peer = 0; peer < run->spec->size; peer++)
+        if (peer != at.rank && (step->peer == peer || step->peer == -1))
+            is_over = is_over && run->actors[peer].flags[step->message] >= step->count;
+    if (is_over)
+        finish_step(run, at.rank, at.step);
+    else
+        run->waiting[run->waiting_count++] = at;
+}
+
+/* ---- the run --------------------------------------------------------------------------------- */
+
+static kolo_status run_message(dryrun *run, kolo_partner at)
 {
     uint8_t kind = run->actors[at.rank].schedule->steps[at.step].kind;
-    if (kind == KOLO_STEP_REDUCE || kind == KOLO_STEP_COPY) {
-        KOLO_TRY(combine(run, at.rank, at.step));
-        finish_step(run, at.rank, at.step);
-        return KOLO_OK;
-    }
     kolo_partner other = run->partners[at.rank][at.step];
     run->actors[at.rank].is_posted[at.step] = true;
     if (!run->actors[other.rank].is_posted[other.step])
@@ -153,6 +219,28 @@ static kolo_status run_step(dryrun *run, kolo_partner at)
     KOLO_TRY(kind == KOLO_STEP_SEND ? transfer(run, at, other) : transfer(run, other, at));
     finish_step(run, at.rank, at.step);
     finish_step(run, other.rank, other.step);
+    return KOLO_OK;
+}
+
+static kolo_status run_step(dryrun *run, kolo_partner at)
+{
+    switch (run->actors[at.rank].schedule->steps[at.step].kind) {
+    case KOLO_STEP_SEND:
+    case KOLO_STEP_RECV:
+        return run_message(run, at);
+    case KOLO_STEP_NOTIFY:
+        notify(run, at);
+        return KOLO_OK;
+    case KOLO_STEP_WAIT:
+        wait_or_go_on(run, at);
+        return KOLO_OK;
+    case KOLO_STEP_FOLD:
+        KOLO_TRY(fold(run, at.rank, at.step));
+        break;
+    default:
+        KOLO_TRY(combine(run, at.rank, at.step));
+    }
+    finish_step(run, at.rank, at.step);
     return KOLO_OK;
 }
 
@@ -267,7 +355,8 @@ static kolo_status start_and_run(dryrun *run, const kolo_schedule *schedules, ko
         steps += schedules[ranks].step_count;
     run->actors = calloc(ranks, sizeof(*run->actors));
     run->runnable = calloc(steps + 1, sizeof(*run->runnable));
-    if (!run->actors || !run->runnable)
+    run->waiting = calloc(ranks, sizeof(*run->waiting));
+    if (!run->actors || !run->runnable || !run->waiting)
         return out_of_memory(run);
     for (int32_t rank = 0; rank < run->spec->size; rank++)
         KOLO_TRY(start_actor(run, rank, &schedules[rank], in_place));
@@ -283,11 +372,13 @@ kolo_status kolo_dryrun(const kolo_schedule *schedules, kolo_partner *const *par
     kolo_status status = start_and_run(&run, schedules, association, in_place, seed);
     for (int32_t rank = 0; run.actors && rank < spec->size; rank++) {
         free(run.actors[rank].memory);
+        free(run.actors[rank].buffers[KOLO_BUFFER_WINDOW]);
         free(run.actors[rank].waits);
         free(run.actors[rank].is_posted);
     }
     free(run.actors);
     free(run.runnable);
+    free(run.waiting);
     kolo_expressions_fini(&run.expressions);
     return status;
 }

@@ -45,6 +45,19 @@ static bool is_ordered(const closure *after, uint32_t one, uint32_t other)
     return after->bits[first * after->words + second / 64] >> (second % 64) & 1;
 }
 
+static bool has_place(const kolo_step *step)
+{
+    return step->kind != KOLO_STEP_NOTIFY && step->kind != KOLO_STEP_WAIT;
+}
+
+/* Other ranks' windows are no memory of this rank's: windows.c looks after them. */
+static bool reads_a(const kolo_step *step, int32_t rank)
+{
+    if (step->kind == KOLO_STEP_RECV || step->kind == KOLO_STEP_FOLD)
+        return false;
+    return step->a != KOLO_BUFFER_WINDOW || step->peer == rank;
+}
+
 static access make_access(uint8_t buffer, int64_t offset, int64_t count, uint32_t step, bool writes, bool in_place)
 {
     uint8_t memory = in_place && buffer == KOLO_BUFFER_OUTPUT ? (uint8_t)KOLO_BUFFER_INPUT : buffer;
@@ -52,17 +65,19 @@ static access make_access(uint8_t buffer, int64_t offset, int64_t count, uint32_
 }
 
 /* What one step touches: up to three ranges. */
-static size_t list_accesses(const kolo_step *step, uint32_t index, bool in_place, access list[3])
+static size_t list_accesses(const kolo_step *step, int32_t rank, uint32_t index, bool in_place, access list[3])
 {
     size_t count = 0;
-    if (step->kind != KOLO_STEP_RECV)
+    if (!has_place(step))
+        return 0;
+    if (reads_a(step, rank))
         list[count++] = make_access(step->a, step->a_offset, step->count, index, false, in_place);
-    if (step->kind == KOLO_STEP_REDUCE)
+    if (step->kind == KOLO_STEP_REDUCE || step->kind == KOLO_STEP_FOLD)
         list[count++] = make_access(step->b, step->b_offset, step->count, index, false, in_place);
     if (step->kind != KOLO_STEP_SEND)
         list[count++] = make_access(step->dst, step->dst_offset, step->count, index, true, in_place);
     /* A copy of memory to itself is skipped by the executor, unless there is something to be done to it. */
-    bool is_skipped = step->kind == KOLO_STEP_COPY && !step->final && list[0].memory == list[1].memory &&
+    bool is_skipped = step->kind == KOLO_STEP_COPY && count == 2 && !step->final && list[0].memory == list[1].memory &&
                       list[0].begin == list[1].begin;
     return is_skipped ? 0 : count;
 }
@@ -111,7 +126,7 @@ static kolo_status check_accesses(const kolo_schedule *schedule, int32_t rank, b
     size_t count = 0;
     for (uint32_t i = 0; i < schedule->step_count; i++) {
         access *mine = list + count;
-        size_t more = list_accesses(&schedule->steps[i], i, in_place, mine);
+        size_t more = list_accesses(&schedule->steps[i], rank, i, in_place, mine);
         if (overlaps_itself(mine, more)) {
             char text[256];
             return kolo_fail(KOLO_ERR_INTERNAL, "rank %d, step %u (%s): its own ranges overlap in part", rank, i,

@@ -116,11 +116,35 @@ kolo_status kolo_schedule_seal(kolo_schedule *schedule)
 /* "scratch[0..8)" */
 static const char *range_format(uint8_t buffer, int64_t offset, int64_t count, char *text, size_t capacity)
 {
-    static const char *const names[] = {
-        [KOLO_BUFFER_INPUT] = "input", [KOLO_BUFFER_OUTPUT] = "output", [KOLO_BUFFER_SCRATCH] = "scratch"};
-    snprintf(text, capacity, "%s[%" PRId64 "..%" PRId64 ")", buffer <= KOLO_BUFFER_SCRATCH ? names[buffer] : "?",
+    static const char *const names[KOLO_BUFFER_COUNT] = {[KOLO_BUFFER_INPUT] = "input",
+                                                         [KOLO_BUFFER_OUTPUT] = "output",
+                                                         [KOLO_BUFFER_SCRATCH] = "scratch",
+                                                         [KOLO_BUFFER_WINDOW] = "window"};
+    snprintf(text, capacity, "%s[%" PRId64 "..%" PRId64 ")", buffer < KOLO_BUFFER_COUNT ? names[buffer] : "?",
              offset, (int64_t)((uint64_t)offset + (uint64_t)count));
     return text;
+}
+
+/* "", or " of rank 3" behind a window. */
+static const char *owner_format(const kolo_step *step, char *text, size_t capacity)
+{
+    text[0] = '\0';
+    if (step->a == KOLO_BUFFER_WINDOW)
+        snprintf(text, capacity, " of rank %" PRId32, step->peer);
+    return text;
+}
+
+static void flag_format(const kolo_step *step, char *text, size_t capacity)
+{
+    static const char *const names[KOLO_FLAG_COUNT] = {
+        [KOLO_FLAG_COPIED] = "copied", [KOLO_FLAG_REDUCED] = "reduced", [KOLO_FLAG_DONE] = "done"};
+    const char *name = step->message < KOLO_FLAG_COUNT ? names[step->message] : "?";
+    if (step->kind == KOLO_STEP_NOTIFY)
+        snprintf(text, capacity, "notify %s = %" PRId64, name, step->count);
+    else if (step->peer == -1)
+        snprintf(text, capacity, "wait for %s >= %" PRId64 " of all", name, step->count);
+    else
+        snprintf(text, capacity, "wait for %s >= %" PRId64 " of rank %" PRId32, name, step->count, step->peer);
 }
 
 char *kolo_step_format(const kolo_step *step, char *text, size_t capacity)
@@ -141,17 +165,15 @@ char *kolo_step_format(const kolo_step *step, char *text, size_t capacity)
         snprintf(text, capacity, "reduce %s = %s op %s%s", dst, a, b, final);
         break;
     case KOLO_STEP_COPY:
-        snprintf(text, capacity, "copy %s = %s%s", dst, a, final);
+        snprintf(text, capacity, "copy %s = %s%s%s", dst, a, owner_format(step, b, sizeof(b)), final);
         break;
     case KOLO_STEP_FOLD:
-        snprintf(text, capacity, "fold %s after rank %" PRId32 " = own %s and windows %s%s", dst, step->peer, b, a, final);
+        snprintf(text, capacity, "fold %s = %s and %s of all others, starting after rank %" PRId32 "%s", dst, b, a,
+                 step->peer, final);
         break;
     case KOLO_STEP_NOTIFY:
-        snprintf(text, capacity, "notify flag %" PRIu32 " = %" PRId64, step->message, step->count);
-        break;
     case KOLO_STEP_WAIT:
-        snprintf(text, capacity, "wait for flag %" PRIu32 " of rank %" PRId32 " >= %" PRId64, step->message, step->peer,
-                 step->count);
+        flag_format(step, text, capacity);
         break;
     default:
         snprintf(text, capacity, "step of unknown kind %u", step->kind);

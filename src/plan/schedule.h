@@ -1,7 +1,7 @@
 /* schedule.h - an algorithm as data: what one rank does in one collective, as steps with dependencies.
  *
  * Units are elements of the group's buffer in full coordinates, 0 .. total-1, whatever the collective: a
- * reduce-scatter's output is addressed at its slice's offset, an all-gather's input too. Three buffers:
+ * reduce-scatter's output is addressed at its slice's offset, an all-gather's input too. Four buffers:
  *
  *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
  *     OUTPUT   the result
@@ -18,8 +18,12 @@
  *     NOTIFY   own flag number `message` becomes `count`: everybody may see that steps before it are over
  *     WAIT     until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
  *
- * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks, and
- * every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the schedule before.
+ * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks,
+ * and every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the schedule
+ * before. A rank writes to its window only after such a WAIT for all, and touches no window after its DONE is at the total:
+ * so any two schedules may follow each other on the same windows. What a WAIT waits for is told, no more and no less. With
+ * windows, the steps are one chain, each one after the one before it, and none of them sends; windows are for COPY and FOLD
+ * alone.
  *
  * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten). Dependencies
  * always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
@@ -54,11 +58,11 @@ typedef enum kolo_flag { KOLO_FLAG_COPIED, KOLO_FLAG_REDUCED, KOLO_FLAG_DONE, KO
 
 typedef struct kolo_step {
     uint8_t kind; /* kolo_step_kind */
-    uint8_t dst;  /* kolo_buffer; RECV, REDUCE, COPY */
-    uint8_t a, b; /* kolo_buffer; SEND, REDUCE, COPY / REDUCE */
-    bool final;   /* REDUCE, COPY */
+    uint8_t dst;  /* kolo_buffer; RECV, REDUCE, COPY, FOLD */
+    uint8_t a, b; /* kolo_buffer; SEND, REDUCE, COPY, FOLD / REDUCE, FOLD */
+    bool final;   /* REDUCE, COPY, FOLD */
     int32_t peer; /* SEND, RECV, COPY from a window, FOLD, WAIT */
-    uint32_t message;
+    uint32_t message; /* SEND, RECV; the kolo_flag of NOTIFY, WAIT */
     uint32_t hop; /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;
 } kolo_step;

@@ -269,6 +269,11 @@ static void selection__every_size_and_operation(void **state)
         assert_non_null(strstr(table, "\n      1 GiB"));
         assert_null(strstr(table, "nan"));
         assert_null(strstr(table, " -  ")); /* every cell has its algorithm */
+        const char *shared = strstr(table, "\n  where all ranks share memory\n");
+        assert_non_null(shared);
+        assert_non_null(strstr(table, "\n  where ranks send messages\n"));
+        assert_non_null(strstr(shared, "  direct  "));
+        assert_true(strstr(table, "  direct  ") > shared); /* only there */
     }
 }
 

@@ -30,6 +30,22 @@ static void check_both_places(layout *l, const kolo_algorithm *algorithm, kolo_r
 
 static const int64_t chunks[] = {1, 3, 1 << 20};
 
+/* As small as can be, so that chunks get small however large they are meant to be; or small; or huge as they are. */
+static void shrink_windows(layout *l, kolo_rng *rng)
+{
+    int64_t least = 4 * (int64_t)l->spec.size;
+    switch (kolo_rng_below(rng, 3)) {
+    case 0:
+        l->spec.window_count = least;
+        break;
+    case 1:
+        l->spec.window_count = least + (int64_t)kolo_rng_below(rng, 4 * (uint64_t)least);
+        break;
+    default:
+        break;
+    }
+}
+
 /* Few ranks: all chunks, on the plain and on a shuffled ring. */
 static void check_thoroughly(const kolo_algorithm *algorithm, kolo_collective collective, int32_t size, int64_t count,
                              kolo_rng *rng)
@@ -39,6 +55,7 @@ static void check_thoroughly(const kolo_algorithm *algorithm, kolo_collective co
         layout_init(&l, collective, size, count, chunks[chunk]);
         check_both_places(&l, algorithm, rng);
         layout_shuffle_ring(&l, rng);
+        shrink_windows(&l, rng);
         check_both_places(&l, algorithm, rng);
     }
 }
@@ -49,10 +66,11 @@ static void draw(layout *l, kolo_collective collective, int32_t size, int64_t co
     if (kolo_rng_below(rng, 2) == 0)
         layout_shuffle_ring(l, rng);
     l->spec.root = (int32_t)kolo_rng_below(rng, (uint64_t)size);
+    shrink_windows(l, rng);
 }
 
 /* The work grows with the cube of the size: all counts in all ways up to 9 ranks, all counts up to 20, and beyond that
- * 0, 1 and two of the others, one in place, one not. */
+ * 0, 1 and two of the others, one in place, one not; beyond 32 only one of them. */
 static void check_algorithm(const kolo_algorithm *algorithm, kolo_collective collective)
 {
     kolo_rng rng = {.state = 1};
@@ -65,8 +83,8 @@ static void check_algorithm(const kolo_algorithm *algorithm, kolo_collective col
             draw(&l, collective, size, counts[i], &rng);
             if (size <= 20)
                 check_both_places(&l, algorithm, &rng);
-            else if (i < 2 || (i - 2) % 5 == (size_t)size % 5 || (i - 2) % 5 == (size_t)(size + 2) % 5)
-                check(&l, algorithm, (i - 2) % 5 == (size_t)size % 5, kolo_rng_next(&rng));
+            else if (i < 2 || i - 2 == (size_t)size % 5 || (size <= 32 && i - 2 == (size_t)(size + 2) % 5))
+                check(&l, algorithm, size > 32 ? size % 2 == 0 : i - 2 == (size_t)size % 5, kolo_rng_next(&rng));
         }
     }
 }
@@ -137,18 +155,48 @@ static void chain_broadcast__every_size_and_count(void **state)
     check_algorithm(kolo_algorithm_find("chain"), KOLO_BROADCAST);
 }
 
+static void direct_allreduce__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("direct"), KOLO_ALLREDUCE);
+}
+
+static void direct_reduce_scatter__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("direct"), KOLO_REDUCE_SCATTER);
+}
+
+static void direct_allgather__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("direct"), KOLO_ALLGATHER);
+}
+
+static void direct_broadcast__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("direct"), KOLO_BROADCAST);
+}
+
+static void direct_oneshot_allreduce__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("direct_oneshot"), KOLO_ALLREDUCE);
+}
+
 static void broadcast__every_root(void **state)
 {
     (void)state;
     kolo_rng rng = {.state = 2};
-    const char *const names[] = {"binomial", "chain"};
+    const char *const names[] = {"binomial", "chain", "direct"};
     for (int32_t size = 1; size <= 13; size++) {
         for (int32_t root = 0; root < size; root++) {
             layout l;
             layout_init(&l, KOLO_BROADCAST, size, 11, 3);
             layout_shuffle_ring(&l, &rng);
             l.spec.root = root;
-            for (size_t i = 0; i < 2; i++)
+            for (size_t i = 0; i < 3; i++)
                 check(&l, kolo_algorithm_find(names[i]), root % 2 == 0, kolo_rng_next(&rng));
         }
     }
@@ -175,6 +223,7 @@ static void check_fused(const kolo_algorithm *algorithm, kolo_collective collect
         layout_init(&l, collective, 1 + (int32_t)kolo_rng_below(&rng, 14), 0, 1 + (int64_t)kolo_rng_below(&rng, 8));
         layout_shuffle_ring(&l, &rng);
         kolo_slice_layout(counts, tensors, l.spec.size, l.offsets);
+        shrink_windows(&l, &rng);
         check_both_places(&l, algorithm, &rng);
     }
 }
@@ -193,6 +242,7 @@ static void check_unequal(const kolo_algorithm *algorithm, kolo_collective colle
         layout_init(&l, collective, 1 + (int32_t)kolo_rng_below(&rng, 14), 0, 1 + (int64_t)kolo_rng_below(&rng, 8));
         layout_shuffle_ring(&l, &rng);
         layout_draw_slices(&l, &rng, 30);
+        shrink_windows(&l, &rng);
         check_both_places(&l, algorithm, &rng);
     }
 }
@@ -217,6 +267,11 @@ int main(void)
         cmocka_unit_test(circulant_allgather__every_size_and_count),
         cmocka_unit_test(binomial_broadcast__every_size_and_count),
         cmocka_unit_test(chain_broadcast__every_size_and_count),
+        cmocka_unit_test(direct_allreduce__every_size_and_count),
+        cmocka_unit_test(direct_reduce_scatter__every_size_and_count),
+        cmocka_unit_test(direct_allgather__every_size_and_count),
+        cmocka_unit_test(direct_broadcast__every_size_and_count),
+        cmocka_unit_test(direct_oneshot_allreduce__every_size_and_count),
         cmocka_unit_test(broadcast__every_root),
         cmocka_unit_test(all__fused_groups),
         cmocka_unit_test(all__slices_of_any_length_empty_ones_included),

@@ -282,7 +282,7 @@ static void form__each_flaw(void **state)
         kolo_step step;
         const char *what;
     } flaws[] = {
-        {KOLO_ALLREDUCE, {.kind = 4, .count = 1}, "no such kind"},
+        {KOLO_ALLREDUCE, {.kind = KOLO_STEP_WAIT + 1, .count = 1}, "no such kind"},
         {KOLO_ALLREDUCE, {.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .count = 0}, "does nothing"},
         {KOLO_ALLREDUCE, {.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .count = -1}, "does nothing"},
         {KOLO_ALLREDUCE, {.kind = KOLO_STEP_SEND, .peer = 0, .count = 1}, "no such peer"},

@@ -118,11 +118,27 @@ static void step_format__every_kind(void **state)
                         "reduce output[1..2) = scratch[2..3) op input[3..4), final");
     step.kind = KOLO_STEP_COPY;
     assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "copy output[1..2) = scratch[2..3), final");
+    step.a = KOLO_BUFFER_WINDOW;
+    step.peer = 3;
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)),
+                        "copy output[1..2) = window[2..3) of rank 3, final");
+    step.kind = KOLO_STEP_FOLD;
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)),
+                        "fold output[1..2) = input[3..4) and window[2..3) of all others, starting after rank 3, final");
+    step = (kolo_step){.kind = KOLO_STEP_NOTIFY, .message = KOLO_FLAG_REDUCED, .count = 7, .peer = -1};
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "notify reduced = 7");
+    step.message = KOLO_FLAG_COUNT;
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "notify ? = 7");
+    step = (kolo_step){.kind = KOLO_STEP_WAIT, .message = KOLO_FLAG_DONE, .count = 0, .peer = -1};
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "wait for done >= 0 of all");
+    step.peer = 2;
+    step.message = KOLO_FLAG_COPIED;
+    assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "wait for copied >= 0 of rank 2");
     step.kind = 9;
     step.a = 77;
     assert_string_equal(kolo_step_format(&step, text, sizeof(text)), "step of unknown kind 9");
     step.kind = KOLO_STEP_COPY;
-    assert_string_equal(kolo_step_format(&step, text, 8), "copy ou"); /* cut, not overrun */
+    assert_string_equal(kolo_step_format(&step, text, 8), "copy in"); /* cut, not overrun */
 }
 
 int main(void)

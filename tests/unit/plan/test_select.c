@@ -32,6 +32,10 @@ static void association__is_frozen(void **state)
         assert_int_equal(kolo_plan_association(sums[i], limit, 5, false), KOLO_ASSOCIATION_CIRCULANT);
         assert_int_equal(kolo_plan_association(sums[i], limit + 1, 5, false), KOLO_ASSOCIATION_RING);
     }
+    for (kolo_collective collective = 0; collective < KOLO_BARRIER; collective++)
+        for (int64_t bytes = 1; bytes <= 4 * limit; bytes *= 4)
+            for (int32_t size = 1; size <= 9; size++)
+                assert_int_equal(kolo_plan_association(collective, bytes, size, true), KOLO_ASSOCIATION_DIRECT);
     assert_int_equal(kolo_plan_association(KOLO_ALLGATHER, 4, 5, false), KOLO_ASSOCIATION_NONE);
     assert_int_equal(kolo_plan_association(KOLO_BROADCAST, 4, 5, false), KOLO_ASSOCIATION_NONE);
     assert_int_equal(kolo_plan_association(KOLO_BARRIER, 0, 5, false), KOLO_ASSOCIATION_NONE);
@@ -125,6 +129,26 @@ static void select__keeps_to_the_class(void **state)
     }
 }
 
+/* Shared windows: nothing but the direct ones, and these nowhere else. */
+static void select__direct_is_for_shared_memory(void **state)
+{
+    (void)state;
+    for (int64_t bytes = 1; bytes < INT64_C(1) << 36; bytes *= 4) {
+        for (int32_t size = 2; size <= 64; size += 31) {
+            for (kolo_collective collective = 0; collective < KOLO_BARRIER; collective++) {
+                for (int association = KOLO_ASSOCIATION_RING; association <= KOLO_ASSOCIATION_NONE; association++) {
+                    bool is_direct =
+                        chosen(collective, (kolo_association)association, size, bytes)->association ==
+                        KOLO_ASSOCIATION_DIRECT;
+                    assert_int_equal(is_direct, association == KOLO_ASSOCIATION_DIRECT);
+                }
+            }
+        }
+    }
+    assert_string_equal(chosen(KOLO_ALLREDUCE, KOLO_ASSOCIATION_DIRECT, 2, 4)->name, "direct_oneshot");
+    assert_string_equal(chosen(KOLO_ALLREDUCE, KOLO_ASSOCIATION_DIRECT, 4, 1 << 26)->name, "direct");
+}
+
 static void select__always_answers(void **state)
 {
     (void)state;
@@ -159,7 +183,17 @@ static void select__forced(void **state)
     assert_ptr_equal(
         kolo_algorithm_select(KOLO_ALLREDUCE, KOLO_ASSOCIATION_RING, 4, 1 << 30, CHUNK_BYTES, &model, circulant),
         circulant);
-    /* But not for what it can't do. */
+    /* With windows or without, but not windows without. */
+    assert_ptr_equal(
+        kolo_algorithm_select(KOLO_ALLREDUCE, KOLO_ASSOCIATION_DIRECT, 4, 4, CHUNK_BYTES, &model, circulant),
+        circulant);
+    const kolo_algorithm *direct = kolo_algorithm_find("direct");
+    assert_ptr_equal(kolo_algorithm_select(KOLO_ALLREDUCE, KOLO_ASSOCIATION_DIRECT, 2, 4, CHUNK_BYTES, &model, direct),
+                     direct);
+    assert_string_equal(
+        kolo_algorithm_select(KOLO_ALLREDUCE, KOLO_ASSOCIATION_RING, 2, 4, CHUNK_BYTES, &model, direct)->name,
+        "oneshot");
+    /* And not for what it can't do. */
     assert_string_equal(
         kolo_algorithm_select(KOLO_BROADCAST, KOLO_ASSOCIATION_NONE, 2, 4, CHUNK_BYTES, &model, circulant)->name,
         "binomial");
@@ -176,6 +210,7 @@ int main(void)
         cmocka_unit_test(price__reflects_what_is_sent),
         cmocka_unit_test(select__small_and_large),
         cmocka_unit_test(select__keeps_to_the_class),
+        cmocka_unit_test(select__direct_is_for_shared_memory),
         cmocka_unit_test(select__always_answers),
         cmocka_unit_test(select__is_the_cheapest),
         cmocka_unit_test(select__forced),

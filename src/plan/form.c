@@ -1,0 +1,232 @@
+/* form.c - each schedule by itself: kinds, peers, ranges, dependencies, and the rules for windows and flags. */
+#include "plan/form.h"
+
+#include "base/error.h"
+#include "plan/build.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+kolo_status kolo_form_fail(const kolo_schedule *schedule, int32_t rank, uint32_t step, const char *what)
+{
+    char text[256];
+    return kolo_fail(KOLO_ERR_INTERNAL, "rank %d, step %u (%s): %s", rank, step,
+                     kolo_step_format(&schedule->steps[step], text, sizeof(text)), what);
+}
+
+bool kolo_form_is_windowed(const kolo_schedule *schedule)
+{
+    bool has_flags = false;
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        has_flags |= schedule->flag_total[flag] > 0;
+    return has_flags || schedule->window_count > 0;
+}
+
+/* ---- single steps ---------------------------------------------------------------------------- */
+
+/* Where a step of one rank may be looked at. */
+typedef struct place_rules {
+    const kolo_schedule *schedule;
+    const kolo_plan_spec *spec;
+    int32_t rank;
+} place_rules;
+
+static bool is_rank(const place_rules *rules, int32_t rank)
+{
+    return rank >= 0 && rank < rules->spec->size;
+}
+
+/* Has the buffer these elements? begin, end: what there is of input and output. */
+static bool is_within(const place_rules *rules, uint8_t buffer, int64_t offset, int64_t count, int64_t begin,
+                      int64_t end)
+{
+    if (buffer >= KOLO_BUFFER_COUNT)
+        return false;
+    int64_t first = buffer >= KOLO_BUFFER_SCRATCH ? 0 : begin;
+    int64_t last = buffer == KOLO_BUFFER_SCRATCH  ? rules->schedule->scratch_count
+                   : buffer == KOLO_BUFFER_WINDOW ? rules->schedule->window_count
+                                                  : end;
+    return offset >= first && offset <= last && count <= last - offset;
+}
+
+static bool is_readable(const place_rules *rules, uint8_t buffer, int64_t offset, int64_t count)
+{
+    return is_within(rules, buffer, offset, count, 0, kolo_plan_total(rules->spec));
+}
+
+static const char *find_target_flaw(const kolo_step *step, const place_rules *rules)
+{
+    if (step->dst == KOLO_BUFFER_INPUT)
+        return "writes to the input";
+    /* A reduce-scatter leaves the rest of the output alone: there need not be any. */
+    const kolo_plan_spec *spec = rules->spec;
+    bool is_slice = spec->collective == KOLO_REDUCE_SCATTER;
+    int64_t begin = is_slice ? spec->slice_offsets[rules->rank] : 0;
+    int64_t end = is_slice ? spec->slice_offsets[rules->rank + 1] : kolo_plan_total(spec);
+    return is_within(rules, step->dst, step->dst_offset, step->count, begin, end) ? NULL : "writes out of bounds";
+}
+
+static const char *find_message_flaw(const kolo_step *step, const place_rules *rules)
+{
+    if (!is_rank(rules, step->peer) || step->peer == rules->rank)
+        return "there is no such peer";
+    if (step->message >= KOLO_SCHEDULE_MESSAGES_MAX)
+        return "its message number is too large";
+    if (step->kind == KOLO_STEP_RECV)
+        return step->dst == KOLO_BUFFER_WINDOW ? "writes out of bounds" : find_target_flaw(step, rules);
+    if (step->a == KOLO_BUFFER_WINDOW || !is_readable(rules, step->a, step->a_offset, step->count))
+        return "reads out of bounds";
+    return NULL;
+}
+
+static const char *find_work_flaw(const kolo_step *step, const place_rules *rules)
+{
+    bool touches_window =
+        step->a == KOLO_BUFFER_WINDOW || step->b == KOLO_BUFFER_WINDOW || step->dst == KOLO_BUFFER_WINDOW;
+    if (step->kind == KOLO_STEP_REDUCE && touches_window)
+        return "windows can be copied and folded, not reduced";
+    if (step->kind == KOLO_STEP_FOLD && (step->a != KOLO_BUFFER_WINDOW || step->b != KOLO_BUFFER_INPUT))
+        return "folds something else than windows and the own input";
+    if (step->a == KOLO_BUFFER_WINDOW && !is_rank(rules, step->peer))
+        return "there is no such rank";
+    if (!is_readable(rules, step->a, step->a_offset, step->count) ||
+        (step->kind != KOLO_STEP_COPY && !is_readable(rules, step->b, step->b_offset, step->count)))
+        return "reads out of bounds";
+    return find_target_flaw(step, rules);
+}
+
+static const char *find_flag_flaw(const kolo_step *step, const place_rules *rules)
+{
+    bool waits = step->kind == KOLO_STEP_WAIT;
+    if (step->message >= KOLO_FLAG_COUNT)
+        return "there is no such flag";
+    if (step->final || step->dst_offset != 0 || step->a_offset != 0 || step->b_offset != 0)
+        return "has a place, and moves nothing";
+    if (waits && step->peer != -1 && (!is_rank(rules, step->peer) || step->peer == rules->rank))
+        return "there is no such peer";
+    /* 0 is reached before the schedule begins: only of DONE is it known that it was left there. */
+    if (step->count < (waits && step->message == KOLO_FLAG_DONE ? 0 : 1))
+        return "its value is too small";
+    if ((uint64_t)step->count > rules->schedule->flag_total[step->message])
+        return "its value is above the flag's total";
+    return NULL;
+}
+
+static const char *find_flaw(const kolo_step *step, const place_rules *rules)
+{
+    switch (step->kind) {
+    case KOLO_STEP_SEND:
+    case KOLO_STEP_RECV:
+        if (kolo_form_is_windowed(rules->schedule))
+            return "sends messages, where windows are used";
+        return step->count < 1 ? "does nothing" : find_message_flaw(step, rules);
+    case KOLO_STEP_REDUCE:
+    case KOLO_STEP_COPY:
+    case KOLO_STEP_FOLD:
+        return step->count < 1 ? "does nothing" : find_work_flaw(step, rules);
+    case KOLO_STEP_NOTIFY:
+    case KOLO_STEP_WAIT:
+        return kolo_form_is_windowed(rules->schedule) ? find_flag_flaw(step, rules) : "there are no flags";
+    default:
+        return "there is no such kind";
+    }
+}
+
+/* ---- dependencies ---------------------------------------------------------------------------- */
+
+/* Forward, and as many as are waited for. */
+static kolo_status count_dependencies(const kolo_schedule *schedule, int32_t rank, uint32_t *waits)
+{
+    if (schedule->next_start[schedule->step_count] != schedule->edge_count)
+        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d: the schedule is not sealed", rank);
+    for (uint32_t step = 0; step < schedule->step_count; step++)
+        if (schedule->next_start[step] > schedule->next_start[step + 1])
+            return kolo_form_fail(schedule, rank, step, "its list of followers ends before it begins");
+    for (uint32_t step = 0; step < schedule->step_count; step++) {
+        for (uint32_t i = schedule->next_start[step]; i < schedule->next_start[step + 1]; i++) {
+            if (schedule->next[i] <= step || schedule->next[i] >= schedule->step_count)
+                return kolo_form_fail(schedule, rank, step, "a step that comes earlier, or not at all, waits for it");
+            waits[schedule->next[i]]++;
+        }
+    }
+    for (uint32_t step = 0; step < schedule->step_count; step++)
+        if (waits[step] != schedule->wait_count[step])
+            return kolo_form_fail(schedule, rank, step, "waits for another number of steps than release it");
+    return KOLO_OK;
+}
+
+static kolo_status check_dependencies(const kolo_schedule *schedule, int32_t rank)
+{
+    uint32_t *waits = calloc(schedule->step_count + 1, sizeof(*waits));
+    if (!waits)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory to check a schedule of %zu steps", schedule->step_count);
+    kolo_status status = count_dependencies(schedule, rank, waits);
+    free(waits);
+    return status;
+}
+
+/* ---- windows and flags ----------------------------------------------------------------------- */
+
+static kolo_status check_chain(const kolo_schedule *schedule, int32_t rank)
+{
+    for (uint32_t step = 1; step < schedule->step_count; step++) {
+        uint32_t i = schedule->next_start[step - 1], end = schedule->next_start[step];
+        while (i < end && schedule->next[i] != step)
+            i++;
+        if (i == end)
+            return kolo_form_fail(schedule, rank, step, "does not wait for the step before it, as windows demand");
+    }
+    return KOLO_OK;
+}
+
+/* Whatever runs before and after on the same windows: nothing is overwritten that is still read. And flags go up. */
+static kolo_status check_protocol(const kolo_schedule *schedule, int32_t rank)
+{
+    uint64_t told[KOLO_FLAG_COUNT] = {0};
+    bool may_write = false;
+    for (uint32_t i = 0; i < schedule->step_count; i++) {
+        const kolo_step *step = &schedule->steps[i];
+        if (step->kind == KOLO_STEP_WAIT) {
+            may_write |= step->message == KOLO_FLAG_DONE && step->peer == -1;
+        } else if (step->kind == KOLO_STEP_NOTIFY) {
+            if ((uint64_t)step->count <= told[step->message])
+                return kolo_form_fail(schedule, rank, i, "its flag is there already");
+            told[step->message] = (uint64_t)step->count;
+        } else if (step->dst == KOLO_BUFFER_WINDOW && !may_write) {
+            return kolo_form_fail(schedule, rank, i, "writes before all are done with the schedule before");
+        } else if ((step->dst == KOLO_BUFFER_WINDOW || step->a == KOLO_BUFFER_WINDOW) &&
+                   told[KOLO_FLAG_DONE] == schedule->flag_total[KOLO_FLAG_DONE]) {
+            return kolo_form_fail(schedule, rank, i, "touches a window after it said that it is done");
+        }
+    }
+    if (told[KOLO_FLAG_DONE] != schedule->flag_total[KOLO_FLAG_DONE])
+        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d leaves its flag DONE at %llu, not at %llu", rank,
+                         (unsigned long long)told[KOLO_FLAG_DONE],
+                         (unsigned long long)schedule->flag_total[KOLO_FLAG_DONE]);
+    return KOLO_OK;
+}
+
+kolo_status kolo_form_check(const kolo_schedule *schedules, const kolo_plan_spec *spec, int32_t rank)
+{
+    const kolo_schedule *schedule = &schedules[rank];
+    place_rules rules = {.schedule = schedule, .spec = spec, .rank = rank};
+    if (schedule->scratch_count < 0)
+        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d: a scratch buffer of %lld elements", rank,
+                         (long long)schedule->scratch_count);
+    if (schedule->window_count < 0 || schedule->window_count > spec->window_count)
+        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d: a window of %lld elements, where there is room for %lld", rank,
+                         (long long)schedule->window_count, (long long)spec->window_count);
+    if (schedule->window_count != schedules[0].window_count ||
+        memcmp(schedule->flag_total, schedules[0].flag_total, sizeof(schedule->flag_total)) != 0)
+        return kolo_fail(KOLO_ERR_INTERNAL, "ranks 0 and %d differ in windows or flags", rank);
+    for (uint32_t i = 0; i < schedule->step_count; i++) {
+        const char *flaw = find_flaw(&schedule->steps[i], &rules);
+        if (flaw)
+            return kolo_form_fail(schedule, rank, i, flaw);
+    }
+    KOLO_TRY(check_dependencies(schedule, rank));
+    if (!kolo_form_is_windowed(schedule))
+        return KOLO_OK;
+    KOLO_TRY(check_chain(schedule, rank));
+    return check_protocol(schedule, rank);
+}
