@@ -11,14 +11,21 @@
 
 /* Operations without a name are matched by their order: the k-th unnamed one is called "#k", modulo a number that bounds how many names
  * the negotiation has to know. Equal names queue behind each other, so the order holds. */
-enum { UNNAMED_NAMES = 256 };
+enum { UNNAMED_NAMES = 64 };
 
 /* Adds what only this layer knows to the error that a check has set. */
-static kolo_status failed(kolo_status status, kolo_collective collective, const char *name)
+static kolo_status failed(kolo_status status, kolo_collective collective)
 {
     kolo_error *error = kolo_error_current();
     snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
-    if (name != NULL)
+    return status;
+}
+
+/* The same for the name, once it is known that it can be read. */
+static kolo_status named(kolo_status status, const char *name)
+{
+    kolo_error *error = kolo_error_current();
+    if (status != KOLO_OK && name != NULL && error->tensor[0] == '\0')
         snprintf(error->tensor, sizeof(error->tensor), "%.255s", name);
     return status;
 }
@@ -32,9 +39,11 @@ static int64_t deadline_of(const kolo_context *ctx, const kolo_args *args)
     return timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
 }
 
-static kolo_status wait_and_free(kolo_context *ctx, kolo_request *request)
+static kolo_status submit_and_wait(kolo_context *ctx, kolo_request *request)
 {
-    kolo_status status = kolo_driver_wait(ctx->driver, request, -1);
+    kolo_status status = kolo_driver_submit(ctx->driver, request, true);
+    if (status == KOLO_OK)
+        status = kolo_driver_wait(ctx->driver, request, -1);
     if (status == KOLO_OK && request->status != KOLO_OK)
         status = request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
     kolo_request_release(request);
@@ -44,6 +53,8 @@ static kolo_status wait_and_free(kolo_context *ctx, kolo_request *request)
 static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation, const kolo_piece *pieces,
                           const int32_t *ndims, const int64_t *const *shapes, kolo_request **request)
 {
+    if (request == NULL && kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
+        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: pass a request, not NULL");
     char unnamed[16];
     kolo_request_spec spec = {
         .name = args->name,
@@ -64,28 +75,35 @@ static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_o
     KOLO_TRY(kolo_request_create(&spec, &made));
     made->driver = ctx->driver;
     made->process = ctx->process;
-    kolo_status status = kolo_driver_submit(ctx->driver, made, request == NULL);
-    if (status != KOLO_OK) {
-        kolo_request_release(made);
-        return status;
-    }
     if (request == NULL)
-        return wait_and_free(ctx, made);
+        return submit_and_wait(ctx, made);
+    /* Set before it is queued: its callback may run, free it, and put its successor there, all before submit returns. */
+    kolo_request *before = *request;
     *request = made;
-    return KOLO_OK;
+    kolo_status status = kolo_driver_submit(ctx->driver, made, false);
+    if (status != KOLO_OK) {
+        *request = before;
+        kolo_request_release(made);
+    }
+    return status;
+}
+
+static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, const kolo_args *args, kolo_request **request)
+{
+    kolo_operation operation;
+    kolo_piece piece;
+    const kolo_tensor *shape_of = NULL;
+    KOLO_TRY(kolo_check_operation(collective, args, ctx->job.size, &operation));
+    KOLO_TRY(kolo_check_piece(&operation, args, ctx->job.size, ctx->job.rank, &piece, &shape_of));
+    operation.piece_count = 1;
+    return submit(ctx, args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
 }
 
 static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo_args *given, kolo_request **request)
 {
     kolo_args args;
-    kolo_operation operation;
-    kolo_piece piece;
-    const kolo_tensor *shape_of = NULL;
     KOLO_TRY(kolo_args_read(given, &args));
-    KOLO_TRY(kolo_check_operation(collective, &args, ctx->job.size, &operation));
-    KOLO_TRY(kolo_check_piece(&operation, &args, ctx->job.size, ctx->job.rank, &piece, &shape_of));
-    operation.piece_count = 1;
-    return submit(ctx, &args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
+    return named(run_checked(ctx, collective, &args, request), args.name);
 }
 
 static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args, kolo_request **request)
@@ -95,7 +113,7 @@ static kolo_status run_named(kolo_context *ctx, kolo_collective collective, cons
     if (status == KOLO_OK)
         status = run(ctx, collective, args, request);
     /* A named operation has its name in the error already where the engine made it. */
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, collective, NULL);
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, collective);
 }
 
 kolo_status kolo_allreduce(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -126,8 +144,10 @@ static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_r
     kolo_operation operation;
     if (given != NULL)
         KOLO_TRY(kolo_args_read(given, &args));
-    KOLO_TRY(kolo_check_operation(KOLO_BARRIER, &args, ctx->job.size, &operation));
-    return submit(ctx, &args, &operation, NULL, NULL, NULL, request);
+    kolo_status status = kolo_check_operation(KOLO_BARRIER, &args, ctx->job.size, &operation);
+    if (status == KOLO_OK)
+        status = submit(ctx, &args, &operation, NULL, NULL, NULL, request);
+    return named(status, args.name);
 }
 
 kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -136,7 +156,7 @@ kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request 
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run_barrier(ctx, args, request);
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_BARRIER, NULL);
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_BARRIER);
 }
 
 /* ---- groups ------------------------------------------------------------------------------------------------- */
@@ -192,6 +212,8 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t co
         operation.piece_count = count;
         status = submit(ctx, &lists.args[0], &operation, lists.pieces, lists.ndims, lists.shapes, request);
     }
+    if (lists.args != NULL)
+        status = named(status, lists.args[0].name);
     free(lists.pieces);
     free(lists.args);
     free(lists.ndims);
@@ -205,13 +227,15 @@ kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, siz
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run_group(ctx, args, count, request);
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_ALLREDUCE, NULL);
+    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_ALLREDUCE);
 }
 
 void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count)
 {
     bool valid = count >= 0 && size > 0 && rank >= 0 && rank < size;
     kolo_range range = valid ? kolo_slice_of(count, size, rank) : (kolo_range){0, 0};
-    *offset = range.offset;
-    *slice_count = range.count;
+    if (offset != NULL)
+        *offset = range.offset;
+    if (slice_count != NULL)
+        *slice_count = range.count;
 }

@@ -69,9 +69,9 @@ static void mismatch__names_who_sent_what_and_the_name_stays_usable(void **state
     (void)state;
     for (int32_t size = 2; size <= 20; size += 3) {
         disagree(size, size - 1, 0);
-        disagree(size, size - 1, 4 << 20);
+        disagree(size, size - 1, 8 << 20);
         disagree(size, 0, 0);
-        disagree(size, 0, 4 << 20);
+        disagree(size, 0, 8 << 20);
     }
 }
 
@@ -159,7 +159,7 @@ static void missing_rank__is_named_at_the_deadline_on_all_others(void **state)
     for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
         cluster net;
         kolo_request *requests[CLUSTER_MAX];
-        size_t window_bytes = i % 2 == 0 ? 0 : 4 << 20;
+        size_t window_bytes = i % 2 == 0 ? 0 : 8 << 20;
         cluster_init(&net, &(cluster_options){.size = cases[i / 2].size, .seed = i, .window_bytes = window_bytes});
         for (int32_t r = 0; r < cases[i / 2].size; r++) {
             cluster_tensor tensor = vector("late", data[r], 4);

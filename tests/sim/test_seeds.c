@@ -217,7 +217,7 @@ static uint64_t digest(const cell *cells, int total)
 
 static uint64_t run_job(const job *work, uint64_t timing_seed)
 {
-    static const size_t window_sizes[] = {16384, 65536, 4 << 20};
+    static const size_t window_sizes[] = {16384, 65536, 8 << 20};
     static const char *const forced[] = {NULL, NULL, "ring", "oneshot"};
     kolo_rng rng = {.state = timing_seed};
     cluster_options options = {
