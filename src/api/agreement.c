@@ -81,15 +81,23 @@ static void warn_if_different(const kolo_context *ctx, const card *first)
                        (long long)first->chunk_bytes, (long long)first->fusion_bytes, first->algorithm, first->broadcast);
 }
 
+/* By a name that the documentation offers for this collective. What needs shared windows is not for the user to force. */
+static const kolo_algorithm *find_forced(const char *name, kolo_collective collective)
+{
+    const kolo_algorithm *algorithm = kolo_algorithm_find(name);
+    bool fits = algorithm != NULL && (algorithm->collectives >> (unsigned)collective & 1) != 0;
+    return fits && algorithm->association != KOLO_ASSOCIATION_DIRECT ? algorithm : NULL;
+}
+
 /* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike. */
 static kolo_status adopt(kolo_context *ctx, const card *first)
 {
     ctx->config.chunk_bytes = first->chunk_bytes;
     ctx->config.fusion_bytes = first->fusion_bytes;
     ctx->forced = ctx->forced_broadcast = NULL;
-    if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = kolo_algorithm_find(first->algorithm)) == NULL)
+    if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = find_forced(first->algorithm, KOLO_ALLREDUCE)) == NULL)
         return kolo_fail(KOLO_ERR_CONFIG, "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant", first->algorithm);
-    if (strcmp(first->broadcast, "auto") != 0 && (ctx->forced_broadcast = kolo_algorithm_find(first->broadcast)) == NULL)
+    if (strcmp(first->broadcast, "auto") != 0 && (ctx->forced_broadcast = find_forced(first->broadcast, KOLO_BROADCAST)) == NULL)
         return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain", first->broadcast);
     return KOLO_OK;
 }
