@@ -141,7 +141,8 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_allgather(kolo_context *ctx, const kolo
 KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 
 /* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
- * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. [any] */
+ * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes must live until the call: those of KOLO_VECTOR die with the block
+ * they are written in, so a loop that fills args needs shapes of its own. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 

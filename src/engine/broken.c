@@ -114,15 +114,30 @@ void kolo_engine_expired(void *user, const char *name, const char *missing)
     break_late(user, name, "it was not submitted by rank ", missing);
 }
 
+/* Whom the groups at work wait for. */
+static void list_peers(const kolo_engine *engine, char *text, size_t capacity)
+{
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
+        if (engine->runners[i].group != NULL)
+            kolo_executor_peers(&engine->runners[i].executor, &ranks);
+    kolo_ranks_format(&ranks, text, capacity);
+    kolo_ranks_fini(&ranks);
+}
+
 static void expire(kolo_engine *engine, const kolo_request *request)
 {
     char ranks[KOLO_MISSING_BYTES];
-    if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY)
+    if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY) {
         break_late(engine, request->name, "it was not submitted by rank ", ranks);
-    else if (request->running)
-        break_late(engine, request->name, "all ranks submitted it, but its data has not moved", "");
-    else
-        break_late(engine, request->name, "the ranks above in the tree do not say who is late", "");
+    } else if (request->running) {
+        list_peers(engine, ranks, sizeof(ranks));
+        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for rank ", ranks);
+    } else {
+        snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->options.rank));
+        break_late(engine, request->name, "somebody has not submitted it, and who collects that does not answer: rank ", ranks);
+    }
 }
 
 /* Own subtree complete: whoever above knows the late rank shall name it. */

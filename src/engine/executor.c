@@ -60,9 +60,11 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     executor->canceled = false;
     executor->blocked = KOLO_NO_STEP;
     executor->status = KOLO_OK;
-    for (uint32_t i = 0; i < schedule->step_count; i++)
+    for (uint32_t i = 0; i < schedule->step_count; i++) {
+        executor->postings[i].executor = NULL;
         if ((executor->waits[i] = schedule->wait_count[i]) == 0)
             executor->ready[executor->ready_tail++] = i;
+    }
     return KOLO_OK;
 }
 
@@ -142,6 +144,20 @@ static bool is_satisfied(const kolo_execution *run, const kolo_step *step)
     return true;
 }
 
+void kolo_executor_peers(const kolo_executor *executor, kolo_ranks *ranks)
+{
+    const kolo_execution *run = &executor->run;
+    for (size_t i = 0; executor->posted > 0 && i < run->schedule->step_count; i++)
+        if (executor->postings[i].executor != NULL)
+            (void)kolo_ranks_add(ranks, run->schedule->steps[i].peer, run->schedule->steps[i].peer);
+    if (executor->blocked == KOLO_NO_STEP)
+        return;
+    const kolo_step *step = &run->schedule->steps[executor->blocked];
+    for (int32_t rank = 0; rank < run->size; rank++)
+        if (rank != run->rank && (step->peer < 0 || step->peer == rank) && !has_reached(run, step, rank))
+            (void)kolo_ranks_add(ranks, rank, rank);
+}
+
 bool kolo_executor_awake(const kolo_executor *executor)
 {
     return executor->blocked != KOLO_NO_STEP && !executor->canceled &&
@@ -167,6 +183,7 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
     if (status == KOLO_OK) {
         executor->posted++;
     } else {
+        executor->postings[index].executor = NULL;
         executor->failed_step = index;
         kolo_executor_cancel(executor, status);
     }
@@ -220,6 +237,7 @@ int kolo_executor_advance(kolo_executor *executor, int budget)
 void kolo_executor_completed(kolo_posting *posting, kolo_status status)
 {
     kolo_executor *executor = posting->executor;
+    posting->executor = NULL;
     executor->posted--;
     if (status == KOLO_OK) {
         step_over(executor, posting->step);

@@ -6,12 +6,13 @@
 #define KOLO_ENGINE_EXECUTOR_H
 
 #include "base/dtype.h"
+#include "base/ranks.h"
 #include "plan/schedule.h"
 #include <kolo/transport.h>
 
 typedef struct kolo_executor kolo_executor;
 
-/* The cookie of a posting. */
+/* The cookie of a posting; executor is NULL while the step is not at the transport. */
 typedef struct kolo_posting {
     kolo_executor *executor;
     uint32_t step;
@@ -66,6 +67,8 @@ int kolo_executor_advance(kolo_executor *executor, int budget);
 /* A posting has come back. */
 void kolo_executor_completed(kolo_posting *posting, kolo_status status);
 void kolo_executor_cancel(kolo_executor *executor, kolo_status status);
+/* The ranks it waits for now: for their messages, or their flags. */
+void kolo_executor_peers(const kolo_executor *executor, kolo_ranks *ranks);
 /* A step that waited for flags could go on now: look once more before sleeping. */
 bool kolo_executor_awake(const kolo_executor *executor);
 /* Everything is done, or canceled and come back. */
