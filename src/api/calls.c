@@ -40,6 +40,8 @@ kolo_status kolo_finalize(kolo_context *ctx)
 {
     kolo_error_clear();
     KOLO_TRY(kolo_context_check(ctx));
+    if (kolo_driver_is_inside(ctx->driver))
+        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not finalize its context: it runs on the thread that everybody waits for");
     uint32_t expected = KOLO_CONTEXT_LIVE;
     if (!atomic_compare_exchange_strong(&ctx->state, &expected, KOLO_CONTEXT_LEAVING))
         return kolo_fail(KOLO_ERR_STATE, "another thread finalizes this context already");
@@ -80,6 +82,14 @@ static kolo_status result(const kolo_request *request)
     return request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
 }
 
+/* A request that is not over belongs to a live context, unless this is a forked child. */
+static kolo_status check_process(const kolo_request *request)
+{
+    if (request->process == kolo_process_number())
+        return KOLO_OK;
+    return kolo_fail(KOLO_ERR_STATE, "this process was forked from the one that submitted '%s'; only that one can wait for it", request->name);
+}
+
 kolo_status kolo_test(kolo_request *request, int *done)
 {
     kolo_error_clear();
@@ -87,7 +97,7 @@ kolo_status kolo_test(kolo_request *request, int *done)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer");
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
-    return over ? result(request) : KOLO_OK;
+    return over ? result(request) : check_process(request);
 }
 
 kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
@@ -96,9 +106,7 @@ kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
     if (request == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_wait needs a request");
     if (!kolo_request_is_done(request)) {
-        /* Not over: its context lives, unless this is a forked child. */
-        if (request->process != kolo_process_number())
-            return kolo_fail(KOLO_ERR_STATE, "this process was forked from the one that submitted '%s'; only that one can wait for it", request->name);
+        KOLO_TRY(check_process(request));
         KOLO_TRY(kolo_driver_wait(request->driver, request, timeout_ns));
     }
     return result(request);

@@ -61,7 +61,8 @@ kolo_status kolo_context_check(const kolo_context *ctx)
 {
     if (ctx == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "the context is NULL; it comes from kolo_init");
-    if (ctx < shells || ctx >= shells + SHELLS)
+    uintptr_t offset = (uintptr_t)ctx - (uintptr_t)shells;
+    if (offset >= sizeof(shells) || offset % sizeof(shells[0]) != 0)
         return kolo_fail(KOLO_ERR_INVALID, "%p is no context; contexts come from kolo_init", (const void *)ctx);
     uint32_t state = atomic_load_explicit(&ctx->state, memory_order_acquire);
     if (state != KOLO_CONTEXT_LIVE)

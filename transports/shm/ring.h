@@ -1,15 +1,17 @@
-/* ring.h - frames from one writer to one reader, through memory that both have mapped. Header only: this is the hot path.
+/* ring.h - frames from one writer to one reader, through memory that both have mapped. Header only: this is the
+ * hot path.
  *
  * A frame is one 64-byte line, and a payload of more than SHM_INLINE bytes lies in an area beside the lines:
  *
  *     line   | seq  kind+bytes | word | payload of up to 48 bytes |      x line_count, a ring
- *     area   | 64-byte units ...                                  |      a ring too; a payload never wraps: it skips to the start
+ *     area   | 64-byte units ...                                  |      a ring too; a payload never wraps, it skips
  *
- * Line number n (0, 1, 2, ...) is there when its seq is n + 1. So the reader looks at one line and at nothing else, and a small frame
- * costs one flight of one cache line. A stale line holds the seq of a round before, never the one that is waited for (numbers wrap at
- * 2^32, a multiple of the ring's size). The writer learns of free room from `consumed`, which it reads only when it seems to run out;
- * the reader writes it once per quarter of either ring. A frame's payload takes at most a quarter of the area, so that what the reader
- * holds back (< 1/4), what is skipped (< 1/4) and the frame (<= 1/4) always fit. */
+ * Line number n (0, 1, 2, ...) is there when its seq is n + 1. So the reader looks at one line and at nothing
+ * else, and a small frame costs one flight of one cache line. A stale line holds the seq of a round before, never
+ * the one that is waited for (numbers wrap at 2^32, a multiple of the ring's size). The writer learns of free room
+ * from `consumed`, which it reads only when it seems to run out; the reader writes it once per quarter of either
+ * ring. A frame's payload takes at most a quarter of the area, so that what the reader holds back (< 1/4), what is
+ * skipped (< 1/4) and the frame (<= 1/4) always fit. */
 #ifndef KOLO_TRANSPORT_SHM_RING_H
 #define KOLO_TRANSPORT_SHM_RING_H
 
@@ -21,7 +23,7 @@
 
 enum { SHM_LINE = 64, SHM_INLINE = 48 };
 
-_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "a lock would not be shared between processes");
+_Static_assert(ATOMIC_INT_LOCK_FREE == 2 && ATOMIC_LLONG_LOCK_FREE == 2, "processes would not share a lock");
 
 typedef struct shm_line {
     _Alignas(SHM_LINE) _Atomic uint32_t seq;
@@ -37,6 +39,14 @@ typedef struct shm_ring {
     _Atomic uint32_t attach;                      /* the reader can read the writer's memory directly */
     _Alignas(SHM_LINE) shm_line lines[];          /* and the area after them */
 } shm_ring;
+
+/* Nothing before it is done after anything behind it. (By this name, because GCC refuses C11's fence under TSan,
+ * which knows no fences; what they order here are atomic accesses and the kernel's copying, so it has nothing to
+ * complain about.) */
+static inline void shm_full_fence(void)
+{
+    __sync_synchronize();
+}
 
 /* Both counts are powers of two. */
 typedef struct shm_ring_size {

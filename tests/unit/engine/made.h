@@ -7,7 +7,8 @@
 #include "base/rng.h"
 #include "engine/request.h"
 
-/* A request for one tensor; what is left zero is the usual: name "t", all-reduce, sum, float32, factors 1. The caller holds one reference. */
+/* A request for one tensor; what is left zero is the usual: name "t", all-reduce, sum, float32, factors 1.
+ * The caller holds one reference. */
 typedef struct made_options {
     const char *name;
     kolo_operation operation; /* factors 0: 1 */

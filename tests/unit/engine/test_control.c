@@ -8,7 +8,7 @@
 
 enum { SIZE = 9, MESSAGES = 5, EARLY_MAX = 1024 };
 
-/* ---- a transport that keeps what it is given -------------------------------------------------------------------- */
+/* ---- a transport that keeps what it is given --------------------------------------------------------------------- */
 
 static struct {
     int32_t peer;
@@ -30,7 +30,7 @@ static kolo_status keep_message(kolo_transport *transport, int32_t peer, const v
 
 static const kolo_transport_ops fake_ops = {.send_control = keep_message};
 
-/* ---- what comes out ------------------------------------------------------------------------------------------------ */
+/* ---- what comes out ---------------------------------------------------------------------------------------------- */
 
 static struct {
     int count;
@@ -73,7 +73,7 @@ static kolo_status give(kolo_control *control, uint32_t sequence, uint8_t value)
     return status;
 }
 
-/* ---- receiving ------------------------------------------------------------------------------------------------------- */
+/* ---- receiving --------------------------------------------------------------------------------------------------- */
 
 /* Gives message order[i] as number first + order[i]. */
 static void check_order(const uint8_t order[MESSAGES], uint32_t first)
@@ -148,7 +148,8 @@ static void too_many_ahead__are_refused(void **state)
     start(&control, 0);
     for (uint32_t i = 1; i <= EARLY_MAX; i++)
         assert_int_equal(give(&control, i, (uint8_t)i), KOLO_OK);
-    made_expect_error(give(&control, EARLY_MAX + 1, 0), KOLO_ERR_PROTOCOL, "rank 1 sent 1024 messages ahead of number 0");
+    made_expect_error(give(&control, EARLY_MAX + 1, 0), KOLO_ERR_PROTOCOL,
+                      "rank 1 sent 1024 messages ahead of number 0");
     assert_int_equal(inbox.count, 0);
     assert_int_equal(give(&control, 0, 0), KOLO_OK);
     assert_int_equal(inbox.count, EARLY_MAX + 1);
@@ -176,15 +177,17 @@ static void malformed__names_the_sender(void **state)
     start(&control, 0);
     for (size_t size = 0; size < KOLO_MESSAGE_HEADER_BYTES; size++) {
         uint8_t *cut = made_copy("\x4b\1\1\0\0\0\0\0", size);
-        made_expect_error(kolo_control_receive(&control, 4, cut, size, take, &inbox), KOLO_ERR_PROTOCOL, "rank 5 sent a control message that does not decode");
+        made_expect_error(kolo_control_receive(&control, 4, cut, size, take, &inbox), KOLO_ERR_PROTOCOL,
+                          "rank 5 sent a control message that does not decode");
         free(cut);
     }
-    made_expect_error(kolo_control_receive(&control, 0, "\x4b\2\1\0\0\0\0\0", 8, take, &inbox), KOLO_ERR_PROTOCOL, "another version of Kolo?");
+    made_expect_error(kolo_control_receive(&control, 0, "\x4b\2\1\0\0\0\0\0", 8, take, &inbox), KOLO_ERR_PROTOCOL,
+                      "another version of Kolo?");
     assert_int_equal(inbox.count, 0);
     kolo_control_fini(&control);
 }
 
-/* ---- sending --------------------------------------------------------------------------------------------------------- */
+/* ---- sending ----------------------------------------------------------------------------------------------------- */
 
 static void send__numbers_each_neighbour_on_its_own(void **state)
 {
@@ -230,7 +233,8 @@ static void send__largest_body_and_one_more(void **state)
     assert_non_null(body);
     assert_int_equal(kolo_control_send(&control, 0, KOLO_MESSAGE_UP, body, KOLO_CONTROL_BODY_BYTES), KOLO_OK);
     assert_int_equal(outbox.size, KOLO_CONTROL_BYTES);
-    made_expect_error(kolo_control_send(&control, 0, KOLO_MESSAGE_UP, body, KOLO_CONTROL_BODY_BYTES + 1), KOLO_ERR_INTERNAL, "too long");
+    made_expect_error(kolo_control_send(&control, 0, KOLO_MESSAGE_UP, body, KOLO_CONTROL_BODY_BYTES + 1),
+                      KOLO_ERR_INTERNAL, "too long");
     free(body);
     kolo_control_fini(&control);
 }

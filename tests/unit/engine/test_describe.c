@@ -1,4 +1,5 @@
-/* test_describe.c - descriptions: what is written is valid and prints well; what is damaged is refused or read within its bounds. */
+/* test_describe.c - descriptions: what is written is valid and prints well; what is damaged is refused or read
+ * within its bounds. */
 #include "unit/engine/made.h"
 
 #include "engine/describe.h"
@@ -33,7 +34,8 @@ static sample describe(kolo_operation operation, const shape *shapes)
 }
 
 static const shape matrix = {KOLO_DTYPE_FLOAT32, 2, {512, 784}};
-static const shape mixed[3] = {{KOLO_DTYPE_FLOAT16, 1, {7}}, {KOLO_DTYPE_INT64, 0, {0}}, {KOLO_DTYPE_BFLOAT16, 4, {1, 0, INT64_MAX, 300}}};
+static const shape mixed[3] = {
+    {KOLO_DTYPE_FLOAT16, 1, {7}}, {KOLO_DTYPE_INT64, 0, {0}}, {KOLO_DTYPE_BFLOAT16, 4, {1, 0, INT64_MAX, 300}}};
 
 static sample sample_of(size_t index)
 {
@@ -69,12 +71,16 @@ static void expect_format(kolo_operation operation, const shape *shapes, size_t 
 static void format__tells_what_matters(void **state)
 {
     (void)state;
-    expect_format((kolo_operation){KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 1}, &matrix, 0, "allreduce sum float32 [512, 784]");
-    expect_format((kolo_operation){KOLO_ALLREDUCE, KOLO_MAX, 0, 0.5, 1.0, 1}, &mixed[1], 0, "allreduce max prescale 0.5 int64 []");
+    expect_format((kolo_operation){KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 1}, &matrix, 0,
+                  "allreduce sum float32 [512, 784]");
+    expect_format((kolo_operation){KOLO_ALLREDUCE, KOLO_MAX, 0, 0.5, 1.0, 1}, &mixed[1], 0,
+                  "allreduce max prescale 0.5 int64 []");
     expect_format((kolo_operation){KOLO_ALLREDUCE, KOLO_AVERAGE, 0, 1.0, 2.0, 3}, mixed, 2,
                   "allreduce average postscale 2 of 3 tensors, tensor 2: bfloat16 [1, 0, 9223372036854775807, 300]");
-    expect_format((kolo_operation){KOLO_REDUCE_SCATTER, KOLO_PRODUCT, 0, 1.0, 1.0, 1}, mixed, 0, "reduce_scatter product float16 [7]");
-    expect_format((kolo_operation){KOLO_BROADCAST, KOLO_SUM, 3, 1.0, 1.0, 1}, mixed, 0, "broadcast from rank 3 float16 [7]");
+    expect_format((kolo_operation){KOLO_REDUCE_SCATTER, KOLO_PRODUCT, 0, 1.0, 1.0, 1}, mixed, 0,
+                  "reduce_scatter product float16 [7]");
+    expect_format((kolo_operation){KOLO_BROADCAST, KOLO_SUM, 3, 1.0, 1.0, 1}, mixed, 0,
+                  "broadcast from rank 3 float16 [7]");
     expect_format((kolo_operation){KOLO_BARRIER, KOLO_SUM, 0, 1.0, 1.0, 0}, NULL, 0, "barrier");
 }
 

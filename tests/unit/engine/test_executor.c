@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- a transport that only remembers ------------------------------------------------------------------------------ */
+/* ---- a transport that only remembers ----------------------------------------------------------------------------- */
 
 enum { POSTS = 32 };
 
@@ -33,13 +33,15 @@ static kolo_status remember(post p)
     return KOLO_OK;
 }
 
-static kolo_status fake_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes, void *cookie)
+static kolo_status fake_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes,
+                             void *cookie)
 {
     (void)transport;
     return remember((post){true, peer, tag, buffer, bytes, cookie});
 }
 
-static kolo_status fake_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes, void *cookie)
+static kolo_status fake_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes,
+                             void *cookie)
 {
     (void)transport;
     return remember((post){false, peer, tag, buffer, bytes, cookie});
@@ -47,7 +49,7 @@ static kolo_status fake_recv(kolo_transport *transport, int32_t peer, uint64_t t
 
 static const kolo_transport_ops fake_ops = {.send = fake_send, .recv = fake_recv};
 
-/* ---- a schedule: receive from two, reduce in order, send on ---------------------------------------------------------- */
+/* ---- a schedule: receive from two, reduce in order, send on ------------------------------------------------------ */
 
 enum { COUNT = 4, TAG = 5 << KOLO_EXECUTOR_MESSAGE_BITS };
 
@@ -64,9 +66,24 @@ static void build(kolo_schedule *schedule)
 {
     kolo_step steps[5] = {
         {.kind = KOLO_STEP_RECV, .peer = 1, .message = 7, .dst = KOLO_BUFFER_SCRATCH, .count = COUNT},
-        {.kind = KOLO_STEP_RECV, .peer = 2, .message = 8, .dst = KOLO_BUFFER_SCRATCH, .dst_offset = COUNT, .count = COUNT},
-        {.kind = KOLO_STEP_REDUCE, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_INPUT, .b = KOLO_BUFFER_SCRATCH, .count = COUNT},
-        {.kind = KOLO_STEP_REDUCE, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_OUTPUT, .b = KOLO_BUFFER_SCRATCH, .b_offset = COUNT, .count = COUNT, .final = true},
+        {.kind = KOLO_STEP_RECV,
+         .peer = 2,
+         .message = 8,
+         .dst = KOLO_BUFFER_SCRATCH,
+         .dst_offset = COUNT,
+         .count = COUNT},
+        {.kind = KOLO_STEP_REDUCE,
+         .dst = KOLO_BUFFER_OUTPUT,
+         .a = KOLO_BUFFER_INPUT,
+         .b = KOLO_BUFFER_SCRATCH,
+         .count = COUNT},
+        {.kind = KOLO_STEP_REDUCE,
+         .dst = KOLO_BUFFER_OUTPUT,
+         .a = KOLO_BUFFER_OUTPUT,
+         .b = KOLO_BUFFER_SCRATCH,
+         .b_offset = COUNT,
+         .count = COUNT,
+         .final = true},
         {.kind = KOLO_STEP_SEND, .peer = 3, .message = 9, .a = KOLO_BUFFER_OUTPUT, .a_offset = 1, .count = COUNT - 1},
     };
     kolo_schedule_init(schedule);
@@ -119,8 +136,10 @@ static void steps__run_as_their_dependencies_allow(void **state)
     init(&f);
     assert_int_equal(kolo_executor_advance(&f.executor, 100), 2);
     assert_int_equal(net.count, 2);
-    assert_true(!net.posts[0].send && net.posts[0].peer == 1 && net.posts[0].tag == (TAG | 7) && net.posts[0].buffer == scratch);
-    assert_true(!net.posts[1].send && net.posts[1].peer == 2 && net.posts[1].tag == (TAG | 8) && net.posts[1].buffer == scratch + COUNT);
+    assert_true(!net.posts[0].send && net.posts[0].peer == 1 && net.posts[0].tag == (TAG | 7) &&
+                net.posts[0].buffer == scratch);
+    assert_true(!net.posts[1].send && net.posts[1].peer == 2 && net.posts[1].tag == (TAG | 8) &&
+                net.posts[1].buffer == scratch + COUNT);
     assert_int_equal(net.posts[1].bytes, COUNT * sizeof(float));
     assert_int_equal(kolo_executor_advance(&f.executor, 100), 0);
     /* The second message first: it waits for the first sum. */
@@ -247,13 +266,18 @@ static void copy__onto_itself_is_skipped_but_final_is_applied(void **state)
     (void)state;
     kolo_schedule schedule;
     kolo_executor executor;
-    kolo_step copy = {.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_INPUT, .count = 2, .final = true};
+    kolo_step copy = {
+        .kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_INPUT, .count = 2, .final = true};
     kolo_schedule_init(&schedule);
     (void)kolo_schedule_add(&schedule, &copy);
     assert_int_equal(kolo_schedule_seal(&schedule), KOLO_OK);
     kolo_executor_init(&executor);
     double data[2] = {3.0, 5.0};
-    kolo_execution run = {.schedule = &schedule, .base = {(uintptr_t)data, (uintptr_t)data, 0}, .type = KOLO_DTYPE_FLOAT64, .size = 1, .postscale = 0.5};
+    kolo_execution run = {.schedule = &schedule,
+                          .base = {(uintptr_t)data, (uintptr_t)data, 0},
+                          .type = KOLO_DTYPE_FLOAT64,
+                          .size = 1,
+                          .postscale = 0.5};
     assert_int_equal(kolo_executor_start(&executor, &fake_ops, NULL, &run), KOLO_OK);
     assert_int_equal(kolo_executor_advance(&executor, 10), 1);
     assert_true(kolo_executor_finished(&executor));

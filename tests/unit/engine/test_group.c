@@ -10,7 +10,8 @@ enum { SIZE = 4 };
 
 static const kolo_group_policy policy = {.size = SIZE, .fusion_bytes = 4096, .model = KOLO_PRICE_MODEL_DEFAULT};
 
-static kolo_group *form(const kolo_group_policy *with, kolo_request *const *requests, size_t count, uint32_t *next_number)
+static kolo_group *form(const kolo_group_policy *with, kolo_request *const *requests, size_t count,
+                        uint32_t *next_number)
 {
     kolo_group *first = NULL;
     assert_int_equal(kolo_groups_form(with, requests, count, next_number, &first), KOLO_OK);
@@ -80,7 +81,8 @@ static void different_work__never_shares_a_group(void **state)
         if (fusable)
             assert_int_equal(group->members[1].request->description_size, group->members[0].request->description_size);
         for (size_t i = 1; i < group->member_count; i++)
-            assert_memory_equal(group->members[i].request->description, group->members[0].request->description, group->members[0].request->description_size);
+            assert_memory_equal(group->members[i].request->description, group->members[0].request->description,
+                                group->members[0].request->description_size);
     }
     assert_int_equal(expected, 5 + 2 * 2); /* five kinds of all-reduce fused, two others each alone */
     assert_int_equal(number, expected);

@@ -50,7 +50,7 @@ static void write_up(bytes *b, size_t variants)
         kolo_ranks_fini(&list[i].ranks);
 }
 
-/* ---- header --------------------------------------------------------------------------------------------------- */
+/* ---- header ------------------------------------------------------------------------------------------------------ */
 
 static void header__round_trip_and_every_wrong_byte(void **state)
 {
@@ -80,7 +80,7 @@ static void header__round_trip_and_every_wrong_byte(void **state)
     }
 }
 
-/* ---- UP ------------------------------------------------------------------------------------------------------- */
+/* ---- UP ---------------------------------------------------------------------------------------------------------- */
 
 static void up__round_trip(void **state)
 {
@@ -171,7 +171,8 @@ static void up__mutations_are_read_within_bounds(void **state)
             assert_in_range(strlen(up.name), 0, KOLO_NAME_MAX);
             for (size_t v = 0; ok && v < up.variant_count; v++)
                 for (size_t r = 0; r < up.variants[v].ranks.count; r++)
-                    assert_in_range(up.variants[v].ranks.ranges[r].last, up.variants[v].ranks.ranges[r].first, SIZE - 1);
+                    assert_in_range(up.variants[v].ranks.ranges[r].last, up.variants[v].ranks.ranges[r].first,
+                                    SIZE - 1);
             kolo_up_fini(&up);
         }
         refused += !ok;
@@ -234,7 +235,7 @@ static void up__out_of_bounds_is_refused(void **state)
     assert_false(reads_up((const uint8_t *)"\4\0\0\0\0", 5));
 }
 
-/* ---- DOWN ----------------------------------------------------------------------------------------------------- */
+/* ---- DOWN -------------------------------------------------------------------------------------------------------- */
 
 static void write_downs(bytes *b)
 {
@@ -339,7 +340,7 @@ static void down__out_of_bounds_is_refused(void **state)
     assert_int_equal(count_downs((const uint8_t *)"\4\0\0\0\0", 5), 0);
 }
 
-/* ---- ABORT ---------------------------------------------------------------------------------------------------- */
+/* ---- ABORT ------------------------------------------------------------------------------------------------------- */
 
 static kolo_error sample_error(void)
 {
@@ -401,14 +402,20 @@ static void abort__mutations_are_read_within_bounds(void **state)
     kolo_rng rng = {.state = 4};
     for (int i = 0; i < MUTATIONS; i++) {
         bytes b;
-        kolo_error error = {.status = KOLO_ERR_TIMEOUT, .operation = "allreduce", .tensor = "w", .ranks = "3", .message = "late"}, read;
+        kolo_error error = {.status = KOLO_ERR_TIMEOUT,
+                            .operation = "allreduce",
+                            .tensor = "w",
+                            .ranks = "3",
+                            .message = "late"},
+                   read;
         int32_t origin;
         begin(&b);
         kolo_abort_write(&b.writer, 1, &error);
         uint8_t *copy = made_copy(b.data, b.writer.size);
         made_mutate(copy, b.writer.size, &rng);
         if (reads_abort(copy, b.writer.size, &origin, &read))
-            assert_true(read.status > KOLO_OK && read.status <= KOLO_ERR_INTERNAL && strlen(read.message) < sizeof(read.message));
+            assert_true(read.status > KOLO_OK && read.status <= KOLO_ERR_INTERNAL &&
+                        strlen(read.message) < sizeof(read.message));
         free(copy);
     }
 }

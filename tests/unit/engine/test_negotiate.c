@@ -24,7 +24,7 @@ static kolo_down read_only_down(const node_message *message)
     return down;
 }
 
-/* ---- at the root --------------------------------------------------------------------------------------------------- */
+/* ---- at the root ------------------------------------------------------------------------------------------------- */
 
 static void root__first_assigns_a_slot_then_names_it(void **state)
 {
@@ -88,7 +88,8 @@ static void root__disagreement_fails_and_the_name_starts_over(void **state)
     assert_string_equal(n.error.ranks, "2");
     assert_string_equal(n.error.tensor, "w");
     assert_string_equal(n.error.operation, "allreduce");
-    assert_non_null(strstr(n.error.message, "ranks 0-1,3: allreduce sum float32 [4]; rank 2: allreduce sum float32 [5]"));
+    assert_non_null(
+        strstr(n.error.message, "ranks 0-1,3: allreduce sum float32 [4]; rank 2: allreduce sum float32 [5]"));
     kolo_request_release(request);
 
     request = node_submit(&n, "w", 6);
@@ -161,7 +162,7 @@ static void same_name__queues_and_takes_its_turn(void **state)
     node_fini(&n);
 }
 
-/* ---- below the root ------------------------------------------------------------------------------------------------- */
+/* ---- below the root ---------------------------------------------------------------------------------------------- */
 
 static void leaf__describes_then_names_the_slot(void **state)
 {
@@ -246,7 +247,7 @@ static void send__that_fails_is_passed_up(void **state)
     }
 }
 
-/* ---- who is missing --------------------------------------------------------------------------------------------------- */
+/* ---- who is missing ---------------------------------------------------------------------------------------------- */
 
 static void missing__sure_unsure_nobody(void **state)
 {

@@ -39,7 +39,8 @@ static void reports__are_split_at_the_bound_and_lose_nothing(void **state)
             long_name(name, seen);
             assert_string_equal(up.name, name);
             assert_int_equal(up.variants[0].description_size, requests[seen]->description_size);
-            assert_memory_equal(up.variants[0].description, requests[seen]->description, requests[seen]->description_size);
+            assert_memory_equal(up.variants[0].description, requests[seen]->description,
+                                requests[seen]->description_size);
             kolo_up_fini(&up);
         }
         /* Full but for one more entry. */
@@ -147,7 +148,9 @@ static void largest_disagreement__fits_and_is_explained(void **state)
     assert_int_equal(node_flush(&root), 1);
     assert_ptr_equal(root.failed, of_root);
     /* Five descriptions, four are told. */
-    assert_non_null(strstr(root.error.message, "ranks 0,2-8: allreduce sum float32 [4]; rank 1: allreduce sum of 4096 tensors, tensor 0: float32 [500000]"));
+    assert_non_null(strstr(
+        root.error.message,
+        "ranks 0,2-8: allreduce sum float32 [4]; rank 1: allreduce sum of 4096 tensors, tensor 0: float32 [500000]"));
     kolo_request_release(of_root);
     for (int i = 0; i < 4; i++)
         kolo_request_release(own[i]);

@@ -40,7 +40,8 @@ static void many_names__keep_their_slots(void **state)
     for (uint32_t i = 0; i < COUNT; i++) {
         snprintf(name, sizeof(name), "tensor%u", i);
         assert_int_equal(kolo_registry_free_slot(&registry), i);
-        assert_int_equal(kolo_registry_assign(&registry, kolo_registry_get(&registry, name), i, text_a, sizeof(text_a)), KOLO_OK);
+        assert_int_equal(kolo_registry_assign(&registry, kolo_registry_get(&registry, name), i, text_a, sizeof(text_a)),
+                         KOLO_OK);
     }
     for (uint32_t i = 0; i < COUNT; i++) {
         snprintf(name, sizeof(name), "tensor%u", i);
@@ -79,9 +80,12 @@ static void assign__taken_or_unbounded_slot_is_refused(void **state)
     kolo_registry_init(&registry);
     kolo_entry *first = kolo_registry_get(&registry, "first"), *second = kolo_registry_get(&registry, "second");
     assert_int_equal(kolo_registry_assign(&registry, first, 0, text_a, sizeof(text_a)), KOLO_OK);
-    made_expect_error(kolo_registry_assign(&registry, second, 0, text_b, sizeof(text_b)), KOLO_ERR_PROTOCOL, "slot 0 for tensor 'second' is not free");
-    made_expect_error(kolo_registry_assign(&registry, second, KOLO_SLOTS_MAX, text_b, sizeof(text_b)), KOLO_ERR_PROTOCOL, "slot 16777216 for tensor 'second'");
-    made_expect_error(kolo_registry_assign(&registry, second, KOLO_NO_SLOT, text_b, sizeof(text_b)), KOLO_ERR_PROTOCOL, "slot 4294967295");
+    made_expect_error(kolo_registry_assign(&registry, second, 0, text_b, sizeof(text_b)), KOLO_ERR_PROTOCOL,
+                      "slot 0 for tensor 'second' is not free");
+    made_expect_error(kolo_registry_assign(&registry, second, KOLO_SLOTS_MAX, text_b, sizeof(text_b)),
+                      KOLO_ERR_PROTOCOL, "slot 16777216 for tensor 'second'");
+    made_expect_error(kolo_registry_assign(&registry, second, KOLO_NO_SLOT, text_b, sizeof(text_b)), KOLO_ERR_PROTOCOL,
+                      "slot 4294967295");
     assert_true(second->slot == KOLO_NO_SLOT && second->agreed == NULL);
     assert_ptr_equal(kolo_registry_slot(&registry, 0), first);
     kolo_registry_fini(&registry);

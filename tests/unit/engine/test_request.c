@@ -28,7 +28,8 @@ static void create__copies_everything(void **state)
     char text[64];
     assert_string_equal(request->name, "weights");
     assert_true(request->pieces[0].output == data && request->pieces[0].count == 12);
-    assert_string_equal(kolo_description_format(request->description, request->description_size, 0, text, sizeof(text)), "allreduce max float32 [3, 4]");
+    assert_string_equal(kolo_description_format(request->description, request->description_size, 0, text, sizeof(text)),
+                        "allreduce max float32 [3, 4]");
     assert_true(request->deadline_ns == 77 && request->flags == KOLO_NOTIFY_FD && request->pieces_left == 1);
     assert_false(kolo_request_is_done(request));
     kolo_request_release(request);
@@ -68,14 +69,18 @@ static void create__description_too_long(void **state)
         ndims[i] = DIMS;
         shapes[i] = shape;
     }
-    kolo_request_spec spec = {.name = "t", .operation = {.prescale = 1.0, .postscale = 1.0, .piece_count = PIECES},
-                              .pieces = pieces, .ndims = ndims, .shapes = shapes};
+    kolo_request_spec spec = {.name = "t",
+                              .operation = {.prescale = 1.0, .postscale = 1.0, .piece_count = PIECES},
+                              .pieces = pieces,
+                              .ndims = ndims,
+                              .shapes = shapes};
     kolo_request *request = NULL;
-    made_expect_error(kolo_request_create(&spec, &request), KOLO_ERR_INVALID, "1000 tensors with their shapes take 33026 bytes to describe; at most 24576");
+    made_expect_error(kolo_request_create(&spec, &request), KOLO_ERR_INVALID,
+                      "1000 tensors with their shapes take 33026 bytes to describe; at most 24576");
     assert_null(request);
 }
 
-/* ---- the end -------------------------------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------------------------------- */
 
 typedef struct call {
     int count;

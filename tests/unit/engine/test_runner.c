@@ -1,5 +1,5 @@
-/* test_runner.c - a group's way through memory: packed slice-major, run, unpacked; and the same bits as unfused. All ranks run in this
- * thread, over a network that matches messages at once. */
+/* test_runner.c - a group's way through memory: packed slice-major, run, unpacked; and the same bits as unfused.
+ * All ranks run in this thread, over a network that matches messages at once. */
 #include "unit/engine/made.h"
 
 #include "engine/group.h"
@@ -12,7 +12,7 @@ enum { RANKS_MAX = 7, TENSORS = 6, COUNT_MAX = 67, POSTS = 4096 };
 /* Odd, smaller than the number of ranks, one, and one that divides. */
 static const int64_t counts[TENSORS] = {13, 1, 67, 2, 35, 5};
 
-/* ---- the network ------------------------------------------------------------------------------------------------------ */
+/* ---- the network ------------------------------------------------------------------------------------------------- */
 
 typedef struct post {
     int32_t source, destination;
@@ -32,7 +32,8 @@ static int32_t rank_of(kolo_transport *transport)
     return (int32_t)((int *)(void *)transport - ranks);
 }
 
-static kolo_status net_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes, void *cookie)
+static kolo_status net_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes,
+                            void *cookie)
 {
     assert_in_range(send_count, 0, POSTS - 1);
     if (answer == KOLO_OK)
@@ -40,7 +41,8 @@ static kolo_status net_send(kolo_transport *transport, int32_t peer, uint64_t ta
     return answer;
 }
 
-static kolo_status net_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes, void *cookie)
+static kolo_status net_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes,
+                            void *cookie)
 {
     assert_in_range(recv_count, 0, POSTS - 1);
     if (answer == KOLO_OK)
@@ -56,7 +58,8 @@ static int deliver(void)
     int delivered = 0;
     for (size_t s = 0; s < send_count; s++)
         for (size_t r = 0; r < recv_count && sends[s].cookie != NULL; r++) {
-            if (recvs[r].cookie == NULL || sends[s].source != recvs[r].source || sends[s].destination != recvs[r].destination || sends[s].tag != recvs[r].tag)
+            if (recvs[r].cookie == NULL || sends[s].source != recvs[r].source ||
+                sends[s].destination != recvs[r].destination || sends[s].tag != recvs[r].tag)
                 continue;
             assert_int_equal(sends[s].bytes, recvs[r].bytes);
             memcpy(recvs[r].buffer, sends[s].buffer, sends[s].bytes);
@@ -69,7 +72,7 @@ static int deliver(void)
     return delivered;
 }
 
-/* ---- a job of several ranks --------------------------------------------------------------------------------------------- */
+/* ---- a job of several ranks -------------------------------------------------------------------------------------- */
 
 typedef struct job {
     int32_t size;
@@ -165,11 +168,20 @@ static int run_job(const job *j)
     for (int32_t r = 0; r < j->size; r++) {
         uint32_t number = 0xfffffe; /* wraps in the tags */
         assert_int_equal(kolo_runner_init(&runners[r], j->size), KOLO_OK);
-        envs[r] = (kolo_runner_env){.ops = &net_ops, .transport = (kolo_transport *)(void *)&ranks[r], .rank = r, .size = j->size, .ring = ring,
-                                    .chunk_bytes = 32, .model = KOLO_PRICE_MODEL_DEFAULT,
+        envs[r] = (kolo_runner_env){.ops = &net_ops,
+                                    .transport = (kolo_transport *)(void *)&ranks[r],
+                                    .rank = r,
+                                    .size = j->size,
+                                    .ring = ring,
+                                    .chunk_bytes = 32,
+                                    .model = KOLO_PRICE_MODEL_DEFAULT,
                                     .forced = j->algorithm != NULL ? kolo_algorithm_find(j->algorithm) : NULL};
         for (int t = 0; t < TENSORS; t++)
-            requests[r][t] = made_request(&(made_options){.operation = j->operation, .type = j->type, .count = counts[t], .input = j->input[r][t], .output = j->output[r][t]});
+            requests[r][t] = made_request(&(made_options){.operation = j->operation,
+                                                          .type = j->type,
+                                                          .count = counts[t],
+                                                          .input = j->input[r][t],
+                                                          .output = j->output[r][t]});
         assert_int_equal(kolo_groups_form(&policy, requests[r], TENSORS, &number, &groups[r]), KOLO_OK);
     }
     int count = 0;
@@ -217,7 +229,8 @@ static void check(int32_t size, kolo_dtype_id type, kolo_operation operation, bo
 static void fused__has_the_bits_of_unfused(void **state)
 {
     (void)state;
-    static const kolo_dtype_id types[] = {KOLO_DTYPE_FLOAT32, KOLO_DTYPE_FLOAT64, KOLO_DTYPE_BFLOAT16, KOLO_DTYPE_INT32};
+    static const kolo_dtype_id types[] = {KOLO_DTYPE_FLOAT32, KOLO_DTYPE_FLOAT64, KOLO_DTYPE_BFLOAT16,
+                                          KOLO_DTYPE_INT32};
     static const char *const algorithms[] = {NULL, "ring", "oneshot", "circulant"};
     for (int32_t size = 1; size <= RANKS_MAX; size++)
         for (size_t t = 0; t < 4; t++)
@@ -230,7 +243,8 @@ static void factors_and_average__are_applied_once(void **state)
     (void)state;
     for (int32_t size = 1; size <= RANKS_MAX; size++)
         for (int in_place = 0; in_place < 2; in_place++) {
-            check(size, KOLO_DTYPE_FLOAT32, (kolo_operation){.op = KOLO_AVERAGE, .prescale = 0.3, .postscale = 7.0}, in_place, NULL);
+            check(size, KOLO_DTYPE_FLOAT32, (kolo_operation){.op = KOLO_AVERAGE, .prescale = 0.3, .postscale = 7.0},
+                  in_place, NULL);
             check(size, KOLO_DTYPE_BFLOAT16, (kolo_operation){.op = KOLO_SUM, .prescale = 0.3}, in_place, NULL);
             check(size, KOLO_DTYPE_FLOAT64, (kolo_operation){.op = KOLO_PRODUCT, .postscale = 0.1}, in_place, NULL);
         }
@@ -266,7 +280,11 @@ static void packed__is_slice_major(void **state)
     kolo_group *group = NULL;
     uint32_t number = 0;
     kolo_group_policy policy = {.size = 3, .fusion_bytes = 1 << 20, .model = KOLO_PRICE_MODEL_DEFAULT};
-    kolo_runner_env env = {.ops = &net_ops, .transport = (kolo_transport *)(void *)&ranks[0], .size = 3, .ring = ring, .chunk_bytes = 32,
+    kolo_runner_env env = {.ops = &net_ops,
+                           .transport = (kolo_transport *)(void *)&ranks[0],
+                           .size = 3,
+                           .ring = ring,
+                           .chunk_bytes = 32,
                            .model = KOLO_PRICE_MODEL_DEFAULT};
     static const int64_t sizes[3] = {5, 1, 7};
     static const struct {
@@ -274,14 +292,16 @@ static void packed__is_slice_major(void **state)
         int64_t offset, count;
     } layout[] = {{0, 0, 2}, {1, 0, 1}, {2, 0, 3}, {0, 2, 2}, {2, 3, 2}, {0, 4, 1}, {2, 5, 2}};
     for (int t = 0; t < 3; t++)
-        requests[t] = made_request(&(made_options){.type = j.type, .count = sizes[t], .input = j.input[0][2 * t], .output = j.output[0][2 * t]});
+        requests[t] = made_request(&(made_options){
+            .type = j.type, .count = sizes[t], .input = j.input[0][2 * t], .output = j.output[0][2 * t]});
     assert_int_equal(kolo_groups_form(&policy, requests, 3, &number, &group), KOLO_OK);
     assert_int_equal(kolo_runner_init(&runner, 3), KOLO_OK);
     assert_int_equal(kolo_runner_start(&runner, &env, group), KOLO_OK);
     assert_true(runner.packed);
     const int32_t *at = runner.arena.data;
     for (size_t i = 0; i < sizeof(layout) / sizeof(layout[0]); i++) {
-        assert_memory_equal(at, (const int32_t *)(void *)j.input[0][2 * layout[i].tensor] + layout[i].offset, (size_t)layout[i].count * 4);
+        assert_memory_equal(at, (const int32_t *)(void *)j.input[0][2 * layout[i].tensor] + layout[i].offset,
+                            (size_t)layout[i].count * 4);
         at += layout[i].count;
     }
     kolo_runner_finish(&runner, &env); /* nothing ran: what went in comes out */
@@ -304,7 +324,11 @@ static void transport__that_refuses_leaves_the_runner_to_drain(void **state)
     uint32_t number = 0;
     kolo_request *request = made_request(&(made_options){.count = 64, .output = data});
     kolo_group_policy policy = {.size = 2, .model = KOLO_PRICE_MODEL_DEFAULT};
-    kolo_runner_env env = {.ops = &net_ops, .transport = (kolo_transport *)(void *)&ranks[0], .size = 2, .ring = ring, .chunk_bytes = 32,
+    kolo_runner_env env = {.ops = &net_ops,
+                           .transport = (kolo_transport *)(void *)&ranks[0],
+                           .size = 2,
+                           .ring = ring,
+                           .chunk_bytes = 32,
                            .model = KOLO_PRICE_MODEL_DEFAULT};
     assert_int_equal(kolo_groups_form(&policy, &request, 1, &number, &group), KOLO_OK);
     assert_int_equal(kolo_runner_init(&runner, 2), KOLO_OK);

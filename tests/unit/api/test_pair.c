@@ -1,0 +1,273 @@
+/* test_pair.c - two contexts of one process as a job of two ranks, each driven by a thread of its own. */
+#include "unit/api/host.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { COUNT = 1001 };
+
+/* What a rank does, and what was wrong with it ("" if nothing). */
+typedef struct player {
+    int32_t rank, port;
+    void (*play)(struct player *p, kolo_context *ctx);
+    host_log log;
+    kolo_status finalized; /* what kolo_finalize is to answer */
+    char wrong[1024];
+} player;
+
+#define CHECK(p, condition)                                                                                            \
+    do {                                                                                                               \
+        if (!(condition) && (p)->wrong[0] == '\0')                                                                     \
+            snprintf((p)->wrong, sizeof((p)->wrong), "line %d: %s (%s)", __LINE__, #condition,                         \
+                     kolo_last_error()->message);                                                                      \
+    } while (0)
+
+static void *run_player(void *argument)
+{
+    player *p = argument;
+    kolo_init_args args = KOLO_INIT_ARGS_INIT;
+    kolo_context *ctx = NULL;
+    args.rank = p->rank;
+    args.size = 2;
+    args.master_addr = "127.0.0.1";
+    args.master_port = p->port;
+    args.log = host_log_line;
+    args.log_user = &p->log;
+    if (kolo_init(&args, &ctx) != KOLO_OK) {
+        CHECK(p, ctx != NULL);
+        return NULL;
+    }
+    p->play(p, ctx);
+    kolo_status status = kolo_finalize(ctx);
+    CHECK(p, status == p->finalized);
+    return NULL;
+}
+
+/* A port that stays ours from here until rank 0 listens on it. */
+static int listen_somewhere(int32_t *port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t size = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    assert_true(fd >= 0 && bind(fd, (struct sockaddr *)(void *)&address, size) == 0 && listen(fd, 16) == 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&address, &size), 0);
+    *port = ntohs(address.sin_port);
+    return fd;
+}
+
+static void play_both(void (*zero)(player *p, kolo_context *ctx), void (*one)(player *p, kolo_context *ctx),
+                      kolo_status finalized)
+{
+    pthread_t threads[2];
+    player players[2] = {{.rank = 0, .play = zero, .finalized = finalized, .log = HOST_LOG_INIT},
+                         {.rank = 1, .play = one, .finalized = finalized, .log = HOST_LOG_INIT}};
+    char number[16];
+    snprintf(number, sizeof(number), "%d", listen_somewhere(&players[0].port));
+    players[1].port = players[0].port;
+    setenv("KOLO_STORE_FD", number, 1);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_player, &players[i]), 0);
+    for (int i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    unsetenv("KOLO_STORE_FD");
+    for (int i = 0; i < 2; i++)
+        if (players[i].wrong[0] != '\0')
+            fail_msg("rank %d: %s\n%s", i, players[i].wrong, players[i].log.text);
+}
+
+/* ---- the five operations ----------------------------------------------------------------------------------------- */
+
+static void all_operations(player *p, kolo_context *ctx)
+{
+    static float data[2][COUNT], whole[2][COUNT];
+    static const int64_t count = COUNT;
+    float *own = data[p->rank], *all = whole[p->rank];
+    int64_t offset, slice;
+    CHECK(p, kolo_rank(ctx) == p->rank && kolo_size(ctx) == 2 && kolo_local_rank(ctx) == p->rank &&
+                 kolo_local_size(ctx) == 2);
+    kolo_slice(COUNT, 2, p->rank, &offset, &slice);
+
+    for (int i = 0; i < COUNT; i++)
+        own[i] = (float)(i + 10000 * p->rank);
+    kolo_args args = host_args("sum", own, &count);
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK);
+    for (int i = 0; i < COUNT; i++)
+        CHECK(p, own[i] == (float)(2 * i + 10000));
+
+    for (int i = 0; i < COUNT; i++)
+        own[i] = (float)(i + p->rank);
+    args = host_args("slices", all, &slice);
+    args.input = host_args(NULL, own, &count).output;
+    args.op = KOLO_MAX;
+    CHECK(p, kolo_reduce_scatter(ctx, &args, NULL) == KOLO_OK);
+    for (int64_t i = 0; i < slice; i++)
+        CHECK(p, all[i] == (float)(offset + i + 1));
+
+    memmove(own, all, (size_t)slice * sizeof(float));
+    args = host_args("gather", all, &count);
+    args.input = host_args(NULL, own, &slice).output;
+    CHECK(p, kolo_allgather(ctx, &args, NULL) == KOLO_OK);
+    for (int i = 0; i < COUNT; i++)
+        CHECK(p, all[i] == (float)(i + 1));
+
+    for (int i = 0; i < COUNT; i++)
+        own[i] = p->rank == 1 ? (float)i : -1.0f;
+    args = host_args(NULL, own, &count);
+    args.root = 1;
+    CHECK(p, kolo_broadcast(ctx, &args, NULL) == KOLO_OK);
+    for (int i = 0; i < COUNT; i++)
+        CHECK(p, own[i] == (float)i);
+    CHECK(p, kolo_barrier(ctx, NULL, NULL) == KOLO_OK);
+}
+
+static void operations__of_two_ranks(void **state)
+{
+    (void)state;
+    play_both(all_operations, all_operations, KOLO_OK);
+}
+
+/* ---- names in another order, many at a time ---------------------------------------------------------------------- */
+
+enum { TENSORS = 40 };
+
+static void shuffled(player *p, kolo_context *ctx)
+{
+    static float data[2][TENSORS][7];
+    static const int64_t count = 7;
+    for (int round = 0; round < 5; round++) {
+        kolo_request *requests[TENSORS] = {NULL};
+        for (int i = 0; i < TENSORS; i++) {
+            int t = p->rank == 0 ? i : (7 * i + round) % TENSORS;
+            char name[16];
+            snprintf(name, sizeof(name), "t%d", t);
+            for (int e = 0; e < 7; e++)
+                data[p->rank][t][e] = (float)(t + e + p->rank);
+            kolo_args args = host_args(name, data[p->rank][t], &count);
+            CHECK(p, kolo_allreduce(ctx, &args, &requests[t]) == KOLO_OK);
+        }
+        for (int t = TENSORS - 1; t >= 0; t--) {
+            CHECK(p, kolo_wait(requests[t], -1) == KOLO_OK);
+            for (int e = 0; e < 7; e++)
+                CHECK(p, data[p->rank][t][e] == (float)(2 * (t + e) + 1));
+            kolo_request_free(requests[t]);
+        }
+    }
+}
+
+static void names__match_in_any_order(void **state)
+{
+    (void)state;
+    play_both(shuffled, shuffled, KOLO_OK);
+}
+
+/* ---- errors ------------------------------------------------------------------------------------------------------ */
+
+static void disagree(player *p, kolo_context *ctx)
+{
+    float data[8] = {0};
+    const int64_t count = 4 + p->rank;
+    kolo_request *request = NULL;
+    kolo_args args = host_args("w", data, &count);
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_ERR_MISMATCH);
+    /* In the order in which the root heard of them. */
+    CHECK(p, strstr(kolo_last_error()->message, "rank 0: allreduce sum float32 [4]") != NULL);
+    CHECK(p, strstr(kolo_last_error()->message, "rank 1: allreduce sum float32 [5]") != NULL);
+    CHECK(p, strcmp(kolo_last_error()->tensor, "w") == 0 && strcmp(kolo_last_error()->operation, "allreduce") == 0);
+    CHECK(p, strcmp(kolo_last_error()->ranks, "0") == 0 || strcmp(kolo_last_error()->ranks, "1") == 0);
+    CHECK(p, kolo_allreduce(ctx, &args, &request) == KOLO_OK);
+    CHECK(p, kolo_wait(request, -1) == KOLO_ERR_MISMATCH);
+    int done = 0;
+    CHECK(p, kolo_test(request, &done) == KOLO_ERR_MISMATCH && done == 1);
+    CHECK(p, kolo_request_error(request) != NULL && kolo_request_error(request)->status == KOLO_ERR_MISMATCH);
+    kolo_request_free(request);
+    const int64_t agreed = 4;
+    args = host_args("w", data, &agreed);
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK); /* the job goes on */
+}
+
+static void disagreement__is_told_on_both_ranks(void **state)
+{
+    (void)state;
+    play_both(disagree, disagree, KOLO_OK);
+}
+
+/* The one that waits holds its peer up until its own waits are done. */
+static void wait_in_vain(player *p, kolo_context *ctx)
+{
+    float data[4] = {0};
+    const int64_t count = 4;
+    kolo_request *request = NULL;
+    kolo_args args = host_args("late", data, &count);
+    CHECK(p, kolo_allreduce(ctx, &args, &request) == KOLO_OK);
+    CHECK(p, kolo_request_error(request) == NULL);
+    CHECK(p, kolo_wait(request, 0) == KOLO_ERR_TIMEOUT);
+    CHECK(p, kolo_wait(request, 2000000) == KOLO_ERR_TIMEOUT);
+    CHECK(p, strstr(kolo_last_error()->message, "'late' is not complete after 0.002 s; it goes on") != NULL);
+    args = host_args("go", data, &count);
+    CHECK(p, kolo_broadcast(ctx, &args, NULL) == KOLO_OK);
+    CHECK(p, kolo_wait(request, -1) == KOLO_OK);
+    kolo_request_free(request);
+}
+
+static void come_late(player *p, kolo_context *ctx)
+{
+    float data[4] = {0};
+    const int64_t count = 4;
+    kolo_args args = host_args("go", data, &count);
+    CHECK(p, kolo_broadcast(ctx, &args, NULL) == KOLO_OK);
+    args = host_args("late", data, &count);
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK);
+}
+
+static void wait__that_passes_leaves_the_operation_alone(void **state)
+{
+    (void)state;
+    play_both(wait_in_vain, come_late, KOLO_OK);
+    play_both(come_late, wait_in_vain, KOLO_OK);
+}
+
+static void set_a_deadline(player *p, kolo_context *ctx)
+{
+    float data[4] = {0};
+    const int64_t count = 4;
+    kolo_args args = host_args("missed", data, &count);
+    args.timeout_ns = 50000000;
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_ERR_TIMEOUT);
+    CHECK(p,
+          strstr(kolo_last_error()->message, "'missed' passed its deadline: it was not submitted by rank 1") != NULL);
+    CHECK(p, strcmp(kolo_last_error()->ranks, "1") == 0);
+    CHECK(p,
+          strcmp(kolo_last_error()->operation, "allreduce") == 0 && strcmp(kolo_last_error()->tensor, "missed") == 0);
+}
+
+static void stay_away(player *p, kolo_context *ctx)
+{
+    kolo_args args = KOLO_ARGS_INIT;
+    args.name = "never";
+    CHECK(p, kolo_barrier(ctx, &args, NULL) == KOLO_ERR_TIMEOUT); /* the job is over, for the same reason */
+    CHECK(p, strstr(kolo_last_error()->message, "'missed' passed its deadline") != NULL);
+}
+
+static void deadline__names_who_is_missing_on_both_ranks(void **state)
+{
+    (void)state;
+    play_both(set_a_deadline, stay_away, KOLO_ERR_TIMEOUT);
+}
+
+int main(void)
+{
+    host_clear_environment();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(operations__of_two_ranks),
+        cmocka_unit_test(names__match_in_any_order),
+        cmocka_unit_test(disagreement__is_told_on_both_ranks),
+        cmocka_unit_test(wait__that_passes_leaves_the_operation_alone),
+        cmocka_unit_test(deadline__names_who_is_missing_on_both_ranks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,57 @@
+/* segment.h - one rank's shared memory: what lies where in it, making it, mapping a peer's.
+ *
+ *     head | flags: KOLO_TRANSPORT_FLAG_LINES lines | rings: one for each rank that writes to the owner | window
+ *
+ * A segment is a memfd, and peers open it as /proc/PID/fd/FD. It has no name in any folder, so a crash at any time
+ * leaves nothing behind, and the size of /dev/shm does not matter. The kernel lets only the same user in, and only
+ * within one PID namespace, which pidfds and cross-memory attach ask for as well. Its size is sealed and its pages
+ * are there from the start: no access can fail later. What is available is looked at first, because the kernel
+ * answers a segment too large by killing processes. */
+#ifndef KOLO_TRANSPORT_SHM_SEGMENT_H
+#define KOLO_TRANSPORT_SHM_SEGMENT_H
+
+#include "guard.h"
+#include "ring.h"
+
+enum { SHM_PROOF_BYTES = 16 };
+
+/* A rank's life, as its peers see it. Only ever goes on in this order. */
+typedef enum shm_state {
+    SHM_LIVE,
+    SHM_CLOSING, /* in order: its end is no loss */
+    SHM_CLOSED,  /* in order, and will read and write no more */
+    SHM_GONE     /* the same, but it was not in order */
+} shm_state;
+
+/* When somebody sleeps, what to wake it for. */
+enum { SHM_FOR_NEWS = 1, SHM_FOR_ROOM = 2 };
+
+typedef struct shm_head {
+    unsigned char proof[SHM_PROOF_BYTES]; /* random; the address says the same, so this is the segment it means */
+    _Atomic uint32_t state;
+    _Atomic uint64_t epoch; /* goes on when the owner takes its buffers back: what it announced before is void */
+    _Alignas(SHM_LINE) _Atomic uint32_t sleeping; /* 0, or what for; set by the owner, cleared by whoever wakes it */
+} shm_head;
+
+typedef struct shm_layout {
+    int32_t ranks;
+    shm_ring_size ring;
+    size_t flags_at, rings_at, window_at, window_bytes, total;
+} shm_layout;
+
+/* For so many ranks; window_bytes is rounded up to whole pages. */
+void shm_layout_make(int32_t ranks, size_t window_bytes, shm_layout *layout);
+/* Where `writer` writes to the owner of the segment at base. */
+void *shm_layout_ring(const shm_layout *layout, void *base, int32_t writer);
+
+/* Makes a zeroed segment. KOLO_ERR_UNSUPPORTED, with a reason, where this system does not let us. */
+kolo_status shm_segment_create(const kolo_transport_env *env, const shm_layout *layout, int *fd, shm_head **head);
+/* Maps the segment that is fd `fd` in process pid. KOLO_ERR_UNSUPPORTED where that cannot be, or it is not the one
+ * with that proof. */
+kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *layout, int32_t rank, int32_t pid, int fd,
+                            const unsigned char proof[SHM_PROOF_BYTES], shm_head **head);
+/* Memory that could be had now, in bytes. */
+uint64_t shm_room_bytes(void);
+void shm_segment_unmap(const shm_layout *layout, shm_head *head);
+
+#endif
