@@ -302,26 +302,6 @@ kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, ko
 
 /* ---- decisions, at the root ----------------------------------------------------------------------- */
 
-/* "ranks 0-2: allreduce sum float32 [512, 784]; rank 3: allreduce sum float32 [784, 512]" */
-static void explain_disagreement(const kolo_entry *entry, kolo_down *down)
-{
-    const kolo_variant *first = &entry->variants[0], *second = &entry->variants[1];
-    size_t focus = kolo_description_difference(first->description, first->description_size, second->description,
-                                               second->description_size);
-    size_t used = 0;
-    for (size_t i = 0; i < entry->variant_count && used < sizeof(down->text); i++) {
-        const kolo_variant *variant = &entry->variants[i];
-        char ranks[128], what[320];
-        kolo_ranks_format(&variant->ranks, ranks, sizeof(ranks));
-        kolo_description_format(variant->description, variant->description_size, focus, what, sizeof(what));
-        bool one = strpbrk(ranks, ",-.") == NULL;
-        int n = snprintf(down->text + used, sizeof(down->text) - used, "%s%s %s: %s", i > 0 ? "; " : "", one ? "rank" : "ranks",
-                         ranks, what);
-        used += n > 0 ? (size_t)n : 0;
-    }
-    kolo_ranks_format(&entry->variants[entry->variant_count - 1].ranks, down->ranks, sizeof(down->ranks));
-}
-
 static void decide(kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
 {
     down->slot = entry->slot;
@@ -334,7 +314,7 @@ static void decide(kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
             down->slot = (*free_slot)++;
     } else if (entry->variant_count > 1) {
         down->kind = KOLO_DOWN_FAIL;
-        explain_disagreement(entry, down);
+        kolo_entry_explain(entry, down);
     }
     kolo_entry_reset_round(entry);
     entry->forwarded = true;

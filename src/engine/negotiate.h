@@ -72,6 +72,9 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
 /* The same of an entry whose round has begun. */
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry, char ranks[KOLO_MISSING_BYTES]);
 
+/* Fills in ranks and text of a FAIL from an entry with several variants, which it sorts. */
+void kolo_entry_explain(kolo_entry *entry, kolo_down *down);
+
 /* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the root. */
 KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);
 
