@@ -123,7 +123,7 @@ static void root__spells_the_slot_out_where_somebody_describes_anew(void **state
     assert_int_equal(node_child_describes(&n, 0, "w", 9, 1, 1), KOLO_OK);
     assert_int_equal(node_flush(&n), 1);
     assert_ptr_equal(n.failed, request);
-    assert_non_null(strstr(n.error.message, "rank 1: allreduce sum float32 [9]; ranks 0,2: allreduce sum float32 [4]"));
+    assert_non_null(strstr(n.error.message, "ranks 0,2: allreduce sum float32 [4]; rank 1: allreduce sum float32 [9]"));
     kolo_request_release(request);
     node_fini(&n);
 }
