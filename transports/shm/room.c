@@ -4,17 +4,18 @@
 
 #include <inttypes.h>
 
-/* The number in a file that begins with one, or otherwise. */
-static uint64_t number_in(const char *path, uint64_t otherwise)
+/* The limit of a control group, as a container sees its own. Not what is left of it: most of what is used there is
+ * files in memory, which give way. */
+static uint64_t group_limit(const char *path)
 {
-    uint64_t number = otherwise;
+    uint64_t limit = UINT64_MAX;
     FILE *file = fopen(path, "re");
     if (!file)
-        return otherwise;
-    if (fscanf(file, "%" SCNu64, &number) != 1)
-        number = otherwise; /* "max" */
+        return limit;
+    if (fscanf(file, "%" SCNu64, &limit) != 1)
+        limit = UINT64_MAX; /* "max" */
     fclose(file);
-    return number;
+    return limit;
 }
 
 static uint64_t available_bytes(void)
@@ -30,19 +31,12 @@ static uint64_t available_bytes(void)
     return kib * 1024;
 }
 
-/* What a control group has left, as a container sees its own. */
-static uint64_t group_bytes(const char *limit_path, const char *used_path)
-{
-    uint64_t limit = number_in(limit_path, UINT64_MAX), used = number_in(used_path, 0);
-    return limit == UINT64_MAX ? limit : limit - (used < limit ? used : limit);
-}
-
 uint64_t shm_room_bytes(void)
 {
     const uint64_t rooms[] = {
         available_bytes(),
-        group_bytes("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-        group_bytes("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
+        group_limit("/sys/fs/cgroup/memory.max"),
+        group_limit("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
     };
     uint64_t least = UINT64_MAX;
     for (size_t i = 0; i < sizeof(rooms) / sizeof(rooms[0]); i++)
