@@ -19,7 +19,7 @@ MAY_INCLUDE = {
     "src/topo": ({"base"}, HOST | MODULE),
     "src/bootstrap": ({"base"}, HOST | MODULE),
     "src/engine": ({"base", "plan", "reduce", "topo"}, HOST | MODULE),
-    "src/api": ({"base", "plan", "reduce", "topo", "bootstrap", "engine", "ucx"}, HOST | MODULE),  # ucx: built in
+    "src/api": ({"base", "plan", "reduce", "topo", "bootstrap", "engine", "shm"}, HOST | MODULE),  # shm: built in
     "src/launch": ({"base", "topo"}, HOST),
     "src/info": ({"base", "topo", "plan", "reduce", "bootstrap"}, HOST | MODULE),
     "src/trainer": (set(), HOST),

@@ -13,7 +13,7 @@ enum { PROTOCOL = 1, NAME_BYTES = 31 };
 typedef struct card {
     uint32_t protocol;
     kolo_place place;
-    int64_t chunk_bytes, fusion_bytes;
+    int64_t chunk_bytes, fusion_bytes, groups_in_flight;
     char algorithm[NAME_BYTES + 1], broadcast[NAME_BYTES + 1], transport[NAME_BYTES + 1];
 } card;
 
@@ -34,6 +34,7 @@ size_t kolo_agreement_write(const kolo_context *ctx, uint8_t bytes[KOLO_AGREEMEN
     kolo_write_bytes(&writer, place_bytes, sizeof(place_bytes));
     kolo_write_u64(&writer, (uint64_t)ctx->config.chunk_bytes);
     kolo_write_u64(&writer, (uint64_t)ctx->config.fusion_bytes);
+    kolo_write_u64(&writer, (uint64_t)ctx->config.groups_in_flight);
     write_name(&writer, ctx->config.algorithm);
     write_name(&writer, ctx->config.broadcast);
     write_name(&writer, ctx->config.transport);
@@ -64,8 +65,10 @@ static kolo_status read_card(int32_t rank, kolo_bytes bytes, card *out)
     const void *place = kolo_read_bytes(&reader, KOLO_PLACE_BYTES, &size);
     out->chunk_bytes = (int64_t)kolo_read_u64(&reader);
     out->fusion_bytes = (int64_t)kolo_read_u64(&reader);
+    out->groups_in_flight = (int64_t)kolo_read_u64(&reader);
     bool names = read_name(&reader, out->algorithm) && read_name(&reader, out->broadcast) && read_name(&reader, out->transport);
-    if (!names || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0)
+    if (!names || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0 ||
+        out->groups_in_flight <= 0 || out->groups_in_flight > INT32_MAX)
         return kolo_fail(KOLO_ERR_PROTOCOL, "what rank %d says about itself does not decode (%zu bytes)", rank, bytes.size);
     return kolo_place_decode(place, size, &out->place);
 }
@@ -74,11 +77,14 @@ static void warn_if_different(const kolo_context *ctx, const card *first)
 {
     const kolo_config *own = &ctx->config;
     bool same = own->chunk_bytes == first->chunk_bytes && own->fusion_bytes == first->fusion_bytes &&
+                own->groups_in_flight == first->groups_in_flight &&
                 strcmp(own->algorithm, first->algorithm) == 0 && strcmp(own->broadcast, first->broadcast) == 0;
     if (!same)
-        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "KOLO_CHUNK, KOLO_FUSION, KOLO_ALGORITHM and KOLO_BROADCAST differ from rank 0's; "
-                                                 "rank 0's hold for the job: chunk %lld, fusion %lld, algorithm %s, broadcast %s",
-                       (long long)first->chunk_bytes, (long long)first->fusion_bytes, first->algorithm, first->broadcast);
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM and KOLO_BROADCAST "
+                                                 "differ from rank 0's; rank 0's hold for the job: chunk %lld, fusion %lld, groups in flight %lld, "
+                                                 "algorithm %s, broadcast %s",
+                       (long long)first->chunk_bytes, (long long)first->fusion_bytes, (long long)first->groups_in_flight, first->algorithm,
+                       first->broadcast);
 }
 
 /* By a name that the documentation offers for this collective. What needs shared windows is not for the user to force. */
@@ -94,6 +100,7 @@ static kolo_status adopt(kolo_context *ctx, const card *first)
 {
     ctx->config.chunk_bytes = first->chunk_bytes;
     ctx->config.fusion_bytes = first->fusion_bytes;
+    ctx->config.groups_in_flight = first->groups_in_flight; /* runners share memory with their likes on other ranks */
     ctx->forced = ctx->forced_broadcast = NULL;
     if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = find_forced(first->algorithm, KOLO_ALLREDUCE)) == NULL)
         return kolo_fail(KOLO_ERR_CONFIG, "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant", first->algorithm);

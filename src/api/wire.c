@@ -4,9 +4,7 @@
 #include "api/alone.h"
 #include "api/modules.h"
 #include "base/error.h"
-#ifdef KOLO_HAS_SHM
 #include "shm/shm.h"
-#endif
 
 #include <stdio.h>
 #include <string.h>
@@ -14,12 +12,10 @@
 static kolo_status find(kolo_context *ctx, const char *name)
 {
     char folders[4096];
-#ifdef KOLO_HAS_SHM
     if (strcmp(name, "shm") == 0 && ctx->config.transport_path[0] == '\0') {
         ctx->ops = kolo_shm_transport();
         return KOLO_OK;
     }
-#endif
     kolo_module_folders(ctx->config.transport_path, folders, sizeof(folders));
     return kolo_module_load(name, folders, &ctx->log, &ctx->ops, &ctx->module);
 }

@@ -44,6 +44,10 @@
       "binding: auto (the communication thread to a spare core; kolorun's ranks to their cores), none")                \
     X(iface, "IFACE", TEXT, "", 0, 0,                                                                                  \
       "network devices to use, '^name' to leave one out; empty: the transport's choice")                               \
+    X(shm_window, "SHM_WINDOW", TEXT, "8M", 0, 0,                                                                      \
+      "shared memory of each rank for the algorithms of one host; the same on all ranks")                              \
+    X(shm_attach, "SHM_ATTACH", TEXT, "yes", 0, 0,                                                                     \
+      "cross-memory attach for large messages, where the kernel allows it: yes, no")                                   \
     X(ucx_tls, "UCX_TLS", TEXT, "", 0, 0,                                                                              \
       "UCX transports; empty: UCX's choice")                                                                           \
     X(job_secret, "JOB_SECRET", SECRET, "", 0, 0,                                                                      \

@@ -187,7 +187,9 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
 
 bool kolo_engine_awake(const kolo_engine *engine)
 {
-    if (kolo_express_any_done(&engine->express))
+    if (engine->broken)
+        return false;
+    if (kolo_express_any_done(&engine->express) || kolo_negotiation_awake(&engine->negotiation))
         return true;
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
         if (engine->runners[i].group != NULL && kolo_executor_awake(&engine->runners[i].executor))

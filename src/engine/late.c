@@ -25,10 +25,10 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
     return kind;
 }
 
-/* The same of a posted round: everybody sees who has not. */
+/* The same of a posted round: everybody sees who has not; and the root, who described it instead. */
 static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry, char text[KOLO_MISSING_BYTES])
 {
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry);
+    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry) | entry->have;
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
     for (int32_t rank = 0; rank < negotiation->size; rank++)

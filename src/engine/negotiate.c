@@ -169,6 +169,14 @@ static kolo_status count_posts(kolo_negotiation *negotiation)
     return KOLO_OK;
 }
 
+bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
+{
+    for (const kolo_entry *entry = negotiation->watched; entry != NULL; entry = entry->next_watched)
+        if (entry->have != 0 && (negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have) != 0)
+            return true;
+    return false;
+}
+
 /* ---- this rank's own submissions ---------------------------------------------------------------- */
 
 static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
@@ -179,6 +187,7 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
                 memcmp(entry->agreed, request->description, request->description_size) == 0;
     if (same && entry->expressible) {
         entry->express = true;
+        entry->warned = false;
         entry->since_ns = negotiation->now_ns;
         negotiation->hooks.post(negotiation->hooks.user, entry, request);
         return KOLO_OK;

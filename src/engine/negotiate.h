@@ -63,6 +63,9 @@ KOLO_NODISCARD kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, 
  * to larger batches. *sent counts messages. */
 KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide, int *sent);
 
+/* A rank has posted a round that others described, and no flush has counted it yet. */
+bool kolo_negotiation_awake(const kolo_negotiation *negotiation);
+
 /* Whom this node still waits for in the request's round. NOBODY: its subtree is complete, so it is somebody elsewhere. SURE: the ranks in
  * `ranks` ("3,5") have not submitted. UNSURE: some of them have others below them, one of whom may be the late one. */
 typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
