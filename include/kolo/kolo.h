@@ -141,8 +141,9 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_allgather(kolo_context *ctx, const kolo
 KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 
 /* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
- * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes must live until the call: those of KOLO_VECTOR die with the block
- * they are written in, so a loop that fills args needs shapes of its own. [any] */
+ * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes
+ * must live until the call: those of KOLO_VECTOR die with the block they are written in, so a loop that fills args needs
+ * shapes of its own. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 
@@ -156,7 +157,8 @@ KOLO_API void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *off
 KOLO_NODISCARD KOLO_API kolo_status kolo_test(kolo_request *request, int *done);
 
 /* Waits for completion, driving the engine from this thread where nobody else does. timeout_ns < 0: as long as it takes (the
- * operation's own deadline still holds); 0: one step, then like kolo_test. KOLO_ERR_TIMEOUT when it passes: the operation goes on. [any] */
+ * operation's own deadline still holds); 0: one step, then like kolo_test. KOLO_ERR_TIMEOUT when it passes: the operation
+ * goes on. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns);
 
 /* Gives the handle back. The operation goes on when it is not complete. NULL is ignored. [any] */

@@ -1,7 +1,7 @@
 /* kolo/transport.h - the module side of Kolo: what moves bytes between ranks.
  *
- * A transport is a table of functions. The engine sees nothing else of it, so a new one is one .c file that fills the table, and passes
- * tests/conformance. It can be linked in, or built as a module: a shared object that exports
+ * A transport is a table of functions. The engine sees nothing else of it, so a new one is one .c file that fills the
+ * table, and passes tests/conformance. It can be linked in, or built as a module: a shared object that exports
  *
  *     const kolo_transport_ops *kolo_transport_module(void);
  *
@@ -10,9 +10,9 @@
  * Two kinds of traffic:
  *   control   small messages (<= control_max bytes), one way, copied by the call, delivered to
  *             env.on_control. Reliable and exactly once; order is NOT promised.
- *   data      tagged messages between a send and a receive that name each other and the same tag. The engine never has two
- *             messages under way with the same (source, destination, tag). A receive may be posted after its message arrived.
- *             Both sides give the same number of bytes; 0 is legal.
+ *   data      tagged messages between a send and a receive that name each other and the same tag. The engine
+ *             never has two messages under way with the same (source, destination, tag). A receive may be posted
+ *             after its message arrived. Both sides give the same number of bytes; 0 is legal.
  *
  * Threads. All functions of one instance are called by one thread at a time (whoever holds the engine's token; not
  * always the same thread). Only the fd of event_fd may be polled concurrently.
@@ -23,8 +23,9 @@
  *
  * Blocking. Nothing here blocks, except create() and destroy() for a short time.
  *
- *        create ──► address ──► connect ──► {send_control, send, recv, progress, arm}* ──► close ──► progress until closed ──► destroy
- *                                  a transport whose create() succeeded may go to destroy() from anywhere
+ *     create ──► address ──► connect ──► {send_control, send, recv, progress, arm}* ──► close ──► progress until closed
+ *        │                                                                                             │
+ *        └──────────────────────── from anywhere, once created ──────────────────────────► destroy ◄───┘
  */
 #ifndef KOLO_TRANSPORT_H
 #define KOLO_TRANSPORT_H
@@ -37,7 +38,7 @@ extern "C" {
 #endif
 
 #define KOLO_TRANSPORT_MAGIC UINT32_C(0x4b6f4c54) /* "KoLT" */
-#define KOLO_TRANSPORT_ABI 1u
+#define KOLO_TRANSPORT_ABI   1u
 #define KOLO_TRANSPORT_ENTRY "kolo_transport_module"
 
 /* What every transport must carry as one control message. */
@@ -59,23 +60,25 @@ typedef struct kolo_transport_env {
     void *user;
     /* A control message from peer. bytes are valid during the call only. */
     void (*on_control)(void *user, int32_t peer, const void *bytes, size_t size);
-    /* The send or receive that was posted with this cookie is over, and its buffer is the engine's again. Exactly once for
-     * every posting that answered KOLO_OK. Other statuses than KOLO_OK: canceled, or failed; the buffer's content is undefined. */
+    /* The send or receive that was posted with this cookie is over, and its buffer is the engine's again. Exactly once
+     * for every posting that answered KOLO_OK. Other statuses than KOLO_OK: canceled, or failed; the buffer's content
+     * is undefined. */
     void (*on_complete)(void *user, void *cookie, kolo_status status);
     /* The way to peer is broken; said once per peer. Postings that name it complete with KOLO_ERR_PEER. */
     void (*on_peer_lost)(void *user, int32_t peer, const char *why);
     /* A log line; and the detail text for the error that the function is about to return. May be NULL. Any time. */
     void (*log)(void *user, kolo_log_level level, const char *line);
     void (*explain)(void *user, kolo_status status, int sys_errno, const char *message);
-    /* The configured value of KOLO_<name> for the transport ("UCX_TLS", "IFACE"), or NULL. Valid until destroy(). May be NULL itself. */
+    /* The configured value of KOLO_<name> for the transport ("UCX_TLS", "IFACE"), or NULL. Valid until destroy(). May
+     * be NULL itself. */
     const char *(*option)(void *user, const char *name);
     /* What this transport needs beyond the above, agreed between its user and itself (sim: the world). NULL else. */
     void *extra;
 } kolo_transport_env;
 
 typedef struct kolo_transport_ops {
-    uint32_t magic;     /* KOLO_TRANSPORT_MAGIC */
-    uint32_t abi_min;   /* the range of KOLO_TRANSPORT_ABI this module was built for and accepts */
+    uint32_t magic;   /* KOLO_TRANSPORT_MAGIC */
+    uint32_t abi_min; /* the range of KOLO_TRANSPORT_ABI this module was built for and accepts */
     uint32_t abi_max;
     size_t struct_size; /* sizeof(kolo_transport_ops) */
     const char *name;   /* "ucx" */
@@ -87,51 +90,59 @@ typedef struct kolo_transport_ops {
     /* This instance's address, to be carried to every peer by other means. Valid until destroy(). */
     kolo_status (*address)(kolo_transport *transport, kolo_bytes *address);
 
-    /* The addresses of all ranks, own included: addresses[0 .. size-1]. Copied. Connections may be made lazily. An address
-     * that does not decode is KOLO_ERR_PROTOCOL. */
+    /* The addresses of all ranks, own included: addresses[0 .. size-1]. Copied. Connections may be made lazily. An
+     * address that does not decode is KOLO_ERR_PROTOCOL. */
     kolo_status (*connect)(kolo_transport *transport, const kolo_bytes *addresses);
 
     /* A control message to peer (!= rank), copied before the call returns. size <= control_max. */
     kolo_status (*send_control)(kolo_transport *transport, int32_t peer, const void *bytes, size_t size);
 
-    /* Posts one data message. buffer belongs to the transport until on_complete(cookie). An error means that nothing was posted. */
-    kolo_status (*send)(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes, void *cookie);
-    kolo_status (*recv)(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes, void *cookie);
+    /* Posts one data message. buffer belongs to the transport until on_complete(cookie). An error means that nothing
+     * was posted. */
+    kolo_status (*send)(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes,
+                        void *cookie);
+    kolo_status (*recv)(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes,
+                        void *cookie);
 
-    /* Moves things on, and makes the upcalls. Returns how many upcalls and internal events there were; 0: nothing to do. */
+    /* Moves things on, and makes the upcalls. Returns how many upcalls and internal events there were; 0: nothing to
+     * do. */
     int (*progress)(kolo_transport *transport);
 
-    /* Cancels every posted send and receive; their completions follow through progress(), soon, whatever the peers do. */
+    /* Cancels every posted send and receive; their completions follow through progress(), soon, whatever the peers do.
+     */
     void (*cancel_all)(kolo_transport *transport);
 
-    /* An fd that becomes readable when progress() has something to do after a successful arm(); -1 where there is none (sim). */
+    /* An fd that becomes readable when progress() has something to do after a successful arm(); -1 where there is none
+     * (sim). */
     int (*event_fd)(kolo_transport *transport);
 
     /* *armed = true: the caller may now sleep on event_fd. false: something has arrived meanwhile, call progress()
      * first. Early wake-ups are allowed, missed ones are not. */
     kolo_status (*arm)(kolo_transport *transport, bool *armed);
 
-    /* Begins an orderly close. All peers must have stopped sending (the engine runs a barrier first), or `force` is given: then
-     * everything still posted is dropped. Nothing but progress, closed and destroy may follow. */
+    /* Begins an orderly close. All peers must have stopped sending (the engine runs a barrier first), or `force` is
+     * given: then everything still posted is dropped. Nothing but progress, closed and destroy may follow. */
     void (*close)(kolo_transport *transport, bool force);
     bool (*closed)(kolo_transport *transport);
 
     /* Frees everything. Postings that are not over are forgotten: no upcall follows. */
     void (*destroy)(kolo_transport *transport);
 
-    /* Optional, all four or none (NULL): memory that the peers of this host have mapped, for algorithms that load and store.
+    /* Optional, all four or none (NULL): memory that the peers of this host have mapped, for algorithms that load and
+     * store.
      *
-     * window: the start of rank's window (own included), window_bytes long, page-aligned, zeroed at start; NULL where rank's memory is
-     * not mapped here. Valid from connect() to destroy(). Whoever uses windows keeps order by flags alone. */
+     * window: the start of rank's window (own included), window_bytes long, page-aligned, zeroed at start; NULL where
+     * rank's memory is not mapped here. Valid from connect() to destroy(). Whoever uses windows keeps order by flags
+     * alone. */
     void *(*window)(kolo_transport *transport, int32_t rank);
     size_t (*window_bytes)(kolo_transport *transport);
 
-    /* rank's flags: KOLO_TRANSPORT_FLAG_LINES lines of 64 bytes, zero at start, written by rank only (with release), read by anyone (with
-     * acquire). Their meaning is the user's. */
+    /* rank's flags: KOLO_TRANSPORT_FLAG_LINES lines of 64 bytes, zero at start, written by rank only (with release),
+     * read by anyone (with acquire). Their meaning is the user's. */
     uint64_t *(*flags)(kolo_transport *transport, int32_t rank);
 
-    /* Own flags have changed: peers that sleep are woken. A peer counts as asleep from its arm() on; it must look at the flags it waits for once
-     * more after arm() and before it sleeps. Cheap when nobody sleeps. */
+    /* Own flags have changed: peers that sleep are woken. A peer counts as asleep from its arm() on; it must look at
+     * the flags it waits for once more after arm() and before it sleeps. Cheap when nobody sleeps. */
     void (*flags_changed)(kolo_transport *transport);
 } kolo_transport_ops;
 

@@ -59,17 +59,20 @@ static kolo_status read_card(int32_t rank, kolo_bytes bytes, card *out)
     kolo_reader_init(&reader, bytes.data, bytes.size);
     out->protocol = kolo_read_u32(&reader);
     if (reader.ok && out->protocol != PROTOCOL)
-        return kolo_fail(KOLO_ERR_VERSION, "rank %d speaks Kolo's protocol %u, this rank %d: run the same version everywhere", rank,
+        return kolo_fail(KOLO_ERR_VERSION,
+                         "rank %d speaks Kolo's protocol %u, this rank %d: run the same version everywhere", rank,
                          out->protocol, PROTOCOL);
     size_t size = 0;
     const void *place = kolo_read_bytes(&reader, KOLO_PLACE_BYTES, &size);
     out->chunk_bytes = (int64_t)kolo_read_u64(&reader);
     out->fusion_bytes = (int64_t)kolo_read_u64(&reader);
     out->groups_in_flight = (int64_t)kolo_read_u64(&reader);
-    bool names = read_name(&reader, out->algorithm) && read_name(&reader, out->broadcast) && read_name(&reader, out->transport);
+    bool names =
+        read_name(&reader, out->algorithm) && read_name(&reader, out->broadcast) && read_name(&reader, out->transport);
     if (!names || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0 ||
         out->groups_in_flight <= 0 || out->groups_in_flight > INT32_MAX)
-        return kolo_fail(KOLO_ERR_PROTOCOL, "what rank %d says about itself does not decode (%zu bytes)", rank, bytes.size);
+        return kolo_fail(KOLO_ERR_PROTOCOL, "what rank %d says about itself does not decode (%zu bytes)", rank,
+                         bytes.size);
     return kolo_place_decode(place, size, &out->place);
 }
 
@@ -77,17 +80,20 @@ static void warn_if_different(const kolo_context *ctx, const card *first)
 {
     const kolo_config *own = &ctx->config;
     bool same = own->chunk_bytes == first->chunk_bytes && own->fusion_bytes == first->fusion_bytes &&
-                own->groups_in_flight == first->groups_in_flight &&
-                strcmp(own->algorithm, first->algorithm) == 0 && strcmp(own->broadcast, first->broadcast) == 0;
+                own->groups_in_flight == first->groups_in_flight && strcmp(own->algorithm, first->algorithm) == 0 &&
+                strcmp(own->broadcast, first->broadcast) == 0;
     if (!same)
-        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM and KOLO_BROADCAST "
-                                                 "differ from rank 0's; rank 0's hold for the job: chunk %lld, fusion %lld, groups in flight %lld, "
-                                                 "algorithm %s, broadcast %s",
-                       (long long)first->chunk_bytes, (long long)first->fusion_bytes, (long long)first->groups_in_flight, first->algorithm,
-                       first->broadcast);
+        kolo_log_write(
+            &ctx->log, KOLO_LOG_WARN,
+            "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM and KOLO_BROADCAST "
+            "differ from rank 0's; rank 0's hold for the job: chunk %lld, fusion %lld, groups in flight %lld, "
+            "algorithm %s, broadcast %s",
+            (long long)first->chunk_bytes, (long long)first->fusion_bytes, (long long)first->groups_in_flight,
+            first->algorithm, first->broadcast);
 }
 
-/* By a name that the documentation offers for this collective. What needs shared windows is not for the user to force. */
+/* By a name that the documentation offers for this collective. What needs shared windows is not for the user to force.
+ */
 static const kolo_algorithm *find_forced(const char *name, kolo_collective collective)
 {
     const kolo_algorithm *algorithm = kolo_algorithm_find(name);
@@ -95,7 +101,8 @@ static const kolo_algorithm *find_forced(const char *name, kolo_collective colle
     return fits && algorithm->association != KOLO_ASSOCIATION_DIRECT ? algorithm : NULL;
 }
 
-/* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike. */
+/* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike.
+ */
 static kolo_status adopt(kolo_context *ctx, const card *first)
 {
     ctx->config.chunk_bytes = first->chunk_bytes;
@@ -103,9 +110,13 @@ static kolo_status adopt(kolo_context *ctx, const card *first)
     ctx->config.groups_in_flight = first->groups_in_flight; /* runners share memory with their likes on other ranks */
     ctx->forced = ctx->forced_broadcast = NULL;
     if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = find_forced(first->algorithm, KOLO_ALLREDUCE)) == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant", first->algorithm);
-    if (strcmp(first->broadcast, "auto") != 0 && (ctx->forced_broadcast = find_forced(first->broadcast, KOLO_BROADCAST)) == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain", first->broadcast);
+        return kolo_fail(KOLO_ERR_CONFIG,
+                         "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant",
+                         first->algorithm);
+    if (strcmp(first->broadcast, "auto") != 0 &&
+        (ctx->forced_broadcast = find_forced(first->broadcast, KOLO_BROADCAST)) == NULL)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain",
+                         first->broadcast);
     return KOLO_OK;
 }
 
@@ -115,7 +126,8 @@ static kolo_status read_all(kolo_context *ctx, const kolo_bytes *cards, card *re
         KOLO_TRY(read_card(r, cards[r], &read[r]));
         places[r] = read[r].place;
         if (strcmp(read[r].transport, read[0].transport) != 0)
-            return kolo_fail(KOLO_ERR_CONFIG, "KOLO_TRANSPORT is '%s' on rank %d, but '%s' on rank 0; it must be the same everywhere",
+            return kolo_fail(KOLO_ERR_CONFIG,
+                             "KOLO_TRANSPORT is '%s' on rank %d, but '%s' on rank 0; it must be the same everywhere",
                              read[r].transport, r, read[0].transport);
     }
     warn_if_different(ctx, &read[0]);

@@ -1,4 +1,5 @@
-/* alone.c - the transport of a job of one rank. Schedules of one rank hold no sends and receives, so those are errors. */
+/* alone.c - the transport of a job of one rank. Schedules of one rank hold no sends and receives, so those are errors.
+ */
 #include "api/alone.h"
 
 #include "base/error.h"
@@ -39,7 +40,8 @@ static kolo_status alone_send_control(kolo_transport *transport, int32_t peer, c
     return nobody(peer);
 }
 
-static kolo_status alone_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes, void *cookie)
+static kolo_status alone_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes,
+                              void *cookie)
 {
     (void)transport;
     (void)tag;
@@ -49,7 +51,8 @@ static kolo_status alone_send(kolo_transport *transport, int32_t peer, uint64_t 
     return nobody(peer);
 }
 
-static kolo_status alone_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes, void *cookie)
+static kolo_status alone_recv(kolo_transport *transport, int32_t peer, uint64_t tag, void *buffer, size_t bytes,
+                              void *cookie)
 {
     return alone_send(transport, peer, tag, buffer, bytes, cookie);
 }

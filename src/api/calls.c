@@ -41,7 +41,9 @@ kolo_status kolo_finalize(kolo_context *ctx)
     kolo_error_clear();
     KOLO_TRY(kolo_context_check(ctx));
     if (kolo_driver_is_inside(ctx->driver))
-        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not finalize its context: it runs on the thread that everybody waits for");
+        return kolo_fail(
+            KOLO_ERR_STATE,
+            "a completion callback must not finalize its context: it runs on the thread that everybody waits for");
     uint32_t expected = KOLO_CONTEXT_LIVE;
     if (!atomic_compare_exchange_strong(&ctx->state, &expected, KOLO_CONTEXT_LEAVING))
         return kolo_fail(KOLO_ERR_STATE, "another thread finalizes this context already");
@@ -79,7 +81,8 @@ static kolo_status result(const kolo_request *request)
 {
     if (request->status == KOLO_OK)
         return KOLO_OK;
-    return request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
+    return request->error != NULL ? kolo_error_adopt(request->error)
+                                  : kolo_fail(request->status, "%s", kolo_status_text(request->status));
 }
 
 /* A request that is not over belongs to a live context, unless this is a forked child. */
@@ -87,7 +90,9 @@ static kolo_status check_process(const kolo_request *request)
 {
     if (request->process == kolo_process_number())
         return KOLO_OK;
-    return kolo_fail(KOLO_ERR_STATE, "this process was forked from the one that submitted '%s'; only that one can wait for it", request->name);
+    return kolo_fail(KOLO_ERR_STATE,
+                     "this process was forked from the one that submitted '%s'; only that one can wait for it",
+                     request->name);
 }
 
 kolo_status kolo_test(kolo_request *request, int *done)

@@ -12,18 +12,24 @@
 /* More than any version will have: a size that was never set must not lead far out of the struct. */
 enum { STRUCT_SIZE_MAX = 4096 };
 
-static kolo_status read_struct(const char *type, const void *given, size_t given_size, size_t first_size, void *known, size_t known_size)
+static kolo_status read_struct(const char *type, const void *given, size_t given_size, size_t first_size, void *known,
+                               size_t known_size)
 {
     if (given_size < first_size)
-        return kolo_fail(KOLO_ERR_INVALID, "%s.struct_size is %zu, less than any version's (%zu); start from the initialiser macro", type,
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "%s.struct_size is %zu, less than any version's (%zu); start from the initialiser macro", type,
                          given_size, first_size);
     if (given_size > STRUCT_SIZE_MAX || given_size % _Alignof(kolo_args) != 0)
-        return kolo_fail(KOLO_ERR_INVALID, "%s.struct_size is %zu, which is no version's; start from the initialiser macro", type, given_size);
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "%s.struct_size is %zu, which is no version's; start from the initialiser macro", type,
+                         given_size);
     const uint8_t *bytes = given;
     for (size_t i = known_size; i < given_size; i++)
         if (bytes[i] != 0)
-            return kolo_fail(KOLO_ERR_VERSION, "%s has %zu bytes, this library knows %zu, and byte %zu beyond them is set: the program "
-                                               "uses a feature of a newer Kolo than this %s", type, given_size, known_size, i, kolo_version());
+            return kolo_fail(KOLO_ERR_VERSION,
+                             "%s has %zu bytes, this library knows %zu, and byte %zu beyond them is set: the program "
+                             "uses a feature of a newer Kolo than this %s",
+                             type, given_size, known_size, i, kolo_version());
     memcpy(known, given, given_size < known_size ? given_size : known_size);
     return KOLO_OK;
 }
@@ -50,9 +56,11 @@ static kolo_status check_name(const char *name)
         return KOLO_OK;
     size_t length = strnlen(name, KOLO_NAME_MAX + 1);
     if (length == 0 || length > KOLO_NAME_MAX)
-        return kolo_fail(KOLO_ERR_INVALID, "a tensor's name has 1 to %d bytes, this one %s", KOLO_NAME_MAX, length == 0 ? "none" : "more");
+        return kolo_fail(KOLO_ERR_INVALID, "a tensor's name has 1 to %d bytes, this one %s", KOLO_NAME_MAX,
+                         length == 0 ? "none" : "more");
     if (name[0] == '#')
-        return kolo_fail(KOLO_ERR_INVALID, "the name '%.40s' starts with '#', which is for operations without a name", name);
+        return kolo_fail(KOLO_ERR_INVALID, "the name '%.40s' starts with '#', which is for operations without a name",
+                         name);
     return KOLO_OK;
 }
 
@@ -61,24 +69,30 @@ static bool reduces(kolo_collective collective)
     return collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER;
 }
 
-kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *args, int32_t size, kolo_operation *operation)
+kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *args, int32_t size,
+                                 kolo_operation *operation)
 {
     KOLO_TRY(check_name(args->name));
     if ((args->flags & ~(uint64_t)KOLO_NOTIFY_FD) != 0)
-        return kolo_fail(KOLO_ERR_INVALID, "flags 0x%llx has bits that this Kolo does not know; KOLO_NOTIFY_FD is the only flag",
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "flags 0x%llx has bits that this Kolo does not know; KOLO_NOTIFY_FD is the only flag",
                          (unsigned long long)args->flags);
     *operation = (kolo_operation){.collective = collective, .prescale = 1.0, .postscale = 1.0};
     if (collective == KOLO_BROADCAST) {
         if (args->root < 0 || args->root >= size)
-            return kolo_fail(KOLO_ERR_INVALID, "broadcast from root %d in a job of %d ranks; the root is 0 to %d", args->root, size, size - 1);
+            return kolo_fail(KOLO_ERR_INVALID, "broadcast from root %d in a job of %d ranks; the root is 0 to %d",
+                             args->root, size, size - 1);
         operation->root = args->root;
     }
     if (!reduces(collective))
         return KOLO_OK;
     if ((int)args->op < KOLO_SUM || args->op > KOLO_PRODUCT)
-        return kolo_fail(KOLO_ERR_INVALID, "operator %d is unknown; KOLO_SUM, KOLO_AVERAGE, KOLO_MIN, KOLO_MAX or KOLO_PRODUCT", (int)args->op);
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "operator %d is unknown; KOLO_SUM, KOLO_AVERAGE, KOLO_MIN, KOLO_MAX or KOLO_PRODUCT",
+                         (int)args->op);
     if (!isfinite(args->prescale) || !isfinite(args->postscale))
-        return kolo_fail(KOLO_ERR_INVALID, "prescale %g and postscale %g must be finite", args->prescale, args->postscale);
+        return kolo_fail(KOLO_ERR_INVALID, "prescale %g and postscale %g must be finite", args->prescale,
+                         args->postscale);
     operation->op = args->op;
     operation->prescale = args->prescale;
     operation->postscale = args->postscale;
@@ -92,8 +106,9 @@ static kolo_status check_contiguous(const char *which, const kolo_tensor *tensor
     int64_t expected = 1;
     for (int32_t d = tensor->ndim - 1; tensor->strides != NULL && d >= 0; d--) {
         if (tensor->shape[d] != 1 && tensor->strides[d] != expected)
-            return kolo_fail(KOLO_ERR_UNSUPPORTED, "the %s is not contiguous: stride %lld in dimension %d, %lld expected; copy it first", which,
-                             (long long)tensor->strides[d], d, (long long)expected);
+            return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                             "the %s is not contiguous: stride %lld in dimension %d, %lld expected; copy it first",
+                             which, (long long)tensor->strides[d], d, (long long)expected);
         expected *= tensor->shape[d];
     }
     return KOLO_OK;
@@ -123,11 +138,11 @@ static kolo_status count_elements(const char *which, const kolo_tensor *tensor, 
 static kolo_status check_tensor(const char *which, const kolo_tensor *tensor, kolo_dtype_id *type, int64_t *count)
 {
     if (!kolo_dtype_find(tensor->dtype, type))
-        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the %s has type {code %d, bits %d, lanes %d}, which Kolo does not move", which,
-                         tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes);
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the %s has type {code %d, bits %d, lanes %d}, which Kolo does not move",
+                         which, tensor->dtype.code, tensor->dtype.bits, tensor->dtype.lanes);
     if (tensor->device_type != KOLO_DEVICE_CPU)
-        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the %s is on device type %d; only CPU memory (%d) is supported", which, tensor->device_type,
-                         KOLO_DEVICE_CPU);
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the %s is on device type %d; only CPU memory (%d) is supported", which,
+                         tensor->device_type, KOLO_DEVICE_CPU);
     KOLO_TRY(count_elements(which, tensor, kolo_dtype_size(*type), count));
     if (*count > 0) /* the strides of an empty tensor mean nothing, and producers fill in anything */
         KOLO_TRY(check_contiguous(which, tensor));
@@ -145,14 +160,17 @@ static void *first_element(const kolo_tensor *tensor)
 static kolo_status check_counts(kolo_collective collective, int64_t whole, int64_t part, int64_t own)
 {
     if (collective == KOLO_ALLREDUCE && part != whole)
-        return kolo_fail(KOLO_ERR_INVALID, "the input has %lld elements, the output %lld; an all-reduce needs equal counts", (long long)part,
-                         (long long)whole);
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "the input has %lld elements, the output %lld; an all-reduce needs equal counts",
+                         (long long)part, (long long)whole);
     if (collective == KOLO_REDUCE_SCATTER && part != own)
-        return kolo_fail(KOLO_ERR_INVALID, "the output has %lld elements; this rank's slice of %lld has %lld (kolo_slice tells)",
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "the output has %lld elements; this rank's slice of %lld has %lld (kolo_slice tells)",
                          (long long)part, (long long)whole, (long long)own);
     if (collective == KOLO_ALLGATHER && part != own)
-        return kolo_fail(KOLO_ERR_INVALID, "the input has %lld elements; this rank's slice of %lld has %lld (kolo_slice tells)", (long long)part,
-                         (long long)whole, (long long)own);
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "the input has %lld elements; this rank's slice of %lld has %lld (kolo_slice tells)",
+                         (long long)part, (long long)whole, (long long)own);
     return KOLO_OK;
 }
 
@@ -163,21 +181,25 @@ static kolo_status check_overlap(const kolo_piece *piece, int64_t input_count, i
     uintptr_t in_bytes = (uintptr_t)input_count * element_bytes, out_bytes = (uintptr_t)output_count * element_bytes;
     if (in_bytes == 0 || out_bytes == 0 || in + in_bytes <= out || out + out_bytes <= in)
         return KOLO_OK;
-    return kolo_fail(KOLO_ERR_INVALID, "input (%p, %zu bytes) and output (%p, %zu bytes) overlap; make them equal (leave input.data NULL) or separate",
-                     (const void *)in, (size_t)in_bytes, (const void *)out, (size_t)out_bytes);
+    return kolo_fail(
+        KOLO_ERR_INVALID,
+        "input (%p, %zu bytes) and output (%p, %zu bytes) overlap; make them equal (leave input.data NULL) or separate",
+        (const void *)in, (size_t)in_bytes, (const void *)out, (size_t)out_bytes);
 }
 
 static kolo_status check_factors(const kolo_operation *operation, kolo_dtype_id type)
 {
-    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0 || operation->postscale < 1.0 || operation->postscale > 1.0;
+    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0 || operation->postscale < 1.0 ||
+                  operation->postscale > 1.0;
     if (scales && !kolo_dtype_is_float(type))
-        return kolo_fail(KOLO_ERR_INVALID, "prescale %g and postscale %g: tensors of %s cannot be scaled; both must be 1", operation->prescale,
-                         operation->postscale, kolo_dtype_name(type));
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "prescale %g and postscale %g: tensors of %s cannot be scaled; both must be 1",
+                         operation->prescale, operation->postscale, kolo_dtype_name(type));
     return KOLO_OK;
 }
 
-kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size, int32_t rank, kolo_piece *piece,
-                             const kolo_tensor **shape_of)
+kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size, int32_t rank,
+                             kolo_piece *piece, const kolo_tensor **shape_of)
 {
     kolo_collective collective = operation->collective;
     kolo_dtype_id input_type = KOLO_DTYPE_FLOAT32;
@@ -191,11 +213,12 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     *shape_of = &args->output;
     if (in_place)
         return KOLO_OK;
-    /* An empty tensor may have no memory: then data NULL with a shape is still an input, but there is nothing to check beyond. */
+    /* An empty tensor may have no memory: then data NULL with a shape is still an input, but there is nothing to check
+     * beyond. */
     KOLO_TRY(check_tensor("input", &args->input, &input_type, &input_count));
     if (input_type != piece->type)
-        return kolo_fail(KOLO_ERR_INVALID, "the input is %s, the output %s; types must be equal", kolo_dtype_name(input_type),
-                         kolo_dtype_name(piece->type));
+        return kolo_fail(KOLO_ERR_INVALID, "the input is %s, the output %s; types must be equal",
+                         kolo_dtype_name(input_type), kolo_dtype_name(piece->type));
     bool input_is_whole = collective == KOLO_REDUCE_SCATTER;
     int64_t whole = input_is_whole ? input_count : output_count;
     int64_t part = input_is_whole ? output_count : input_count;

@@ -1,18 +1,21 @@
-/* check.h - arguments of operations: from what the user gave to what the engine takes, or a sentence about what is wrong. */
+/* check.h - arguments of operations: from what the user gave to what the engine takes, or a sentence about what is
+ * wrong. */
 #ifndef KOLO_API_CHECK_H
 #define KOLO_API_CHECK_H
 
 #include "engine/request.h"
 
-/* Copies a user's args struct of the size it claims: fields the user does not know are zero, bytes we do not know must be. */
+/* Copies a user's args struct of the size it claims: fields the user does not know are zero, bytes we do not know must
+ * be. */
 KOLO_NODISCARD kolo_status kolo_args_read(const kolo_args *given, kolo_args *args);
 KOLO_NODISCARD kolo_status kolo_init_args_read(const kolo_init_args *given, kolo_init_args *args);
 
 /* Name, operator, root, factors; `size`: ranks of the job. */
-KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *args, int32_t size, kolo_operation *operation);
+KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *args, int32_t size,
+                                                kolo_operation *operation);
 
 /* One tensor pair of an operation. *shape_of: the tensor whose shape describes the whole. */
-KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size, int32_t rank,
-                                            kolo_piece *piece, const kolo_tensor **shape_of);
+KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size,
+                                            int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of);
 
 #endif

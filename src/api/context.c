@@ -13,7 +13,8 @@ enum { SHELLS = 64 };
 static kolo_context shells[SHELLS];
 static _Atomic uint32_t next_shell;
 
-/* One page that the kernel empties in a forked child: cheaper to ask than getpid(), and no fork handler is installed. */
+/* One page that the kernel empties in a forked child: cheaper to ask than getpid(), and no fork handler is installed.
+ */
 static _Atomic uint64_t *fork_page;
 static pthread_once_t fork_page_once = PTHREAD_ONCE_INIT;
 
@@ -69,7 +70,9 @@ kolo_status kolo_context_check(const kolo_context *ctx)
         return kolo_fail(KOLO_ERR_STATE, "the context was finalized%s; call kolo_init for a new one",
                          state == KOLO_CONTEXT_LEAVING ? " (another thread is at it)" : "");
     if (ctx->process != kolo_process_number())
-        return kolo_fail(KOLO_ERR_STATE, "this process was forked from the one that called kolo_init; a context does not survive a fork, "
-                                         "call kolo_init in the child (or fork before kolo_init)");
+        return kolo_fail(
+            KOLO_ERR_STATE,
+            "this process was forked from the one that called kolo_init; a context does not survive a fork, "
+            "call kolo_init in the child (or fork before kolo_init)");
     return KOLO_OK;
 }

@@ -1,4 +1,5 @@
-/* context.h - what is behind a kolo_context: a shell that outlives its job, so that a stale handle gets an error, not a crash. */
+/* context.h - what is behind a kolo_context: a shell that outlives its job, so that a stale handle gets an error, not a
+ * crash. */
 #ifndef KOLO_API_CONTEXT_H
 #define KOLO_API_CONTEXT_H
 
@@ -12,7 +13,12 @@
 
 /*     FREE ──kolo_init──► STARTING ──► LIVE ──kolo_finalize──► LEAVING ──► FREE (reused as late as possible)
  *                             └── failed ──► FREE                                                            */
-typedef enum kolo_context_state { KOLO_CONTEXT_FREE, KOLO_CONTEXT_STARTING, KOLO_CONTEXT_LIVE, KOLO_CONTEXT_LEAVING } kolo_context_state;
+typedef enum kolo_context_state {
+    KOLO_CONTEXT_FREE,
+    KOLO_CONTEXT_STARTING,
+    KOLO_CONTEXT_LIVE,
+    KOLO_CONTEXT_LEAVING
+} kolo_context_state;
 
 struct kolo_context {
     _Atomic uint32_t state;
@@ -21,15 +27,15 @@ struct kolo_context {
     kolo_log log;
     kolo_job job;
     kolo_topo *topo;
-    int32_t *ring;       /* ring[position] = rank */
+    int32_t *ring;                                   /* ring[position] = rank */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
-    int32_t local_rank, local_size; /* among the ranks of this host */
-    bool one_host;       /* all ranks of the job seem to be here */
-    bool own_cores;      /* the launcher gave each rank of this host cores of its own */
-    char comm_cpus[256]; /* where the communication thread belongs; "" = anywhere */
+    int32_t local_rank, local_size;                  /* among the ranks of this host */
+    bool one_host;                                   /* all ranks of the job seem to be here */
+    bool own_cores;                                  /* the launcher gave each rank of this host cores of its own */
+    char comm_cpus[256];                             /* where the communication thread belongs; "" = anywhere */
     const kolo_transport_ops *ops;
     kolo_transport *transport;
-    void *module;        /* of a loaded transport */
+    void *module; /* of a loaded transport */
     kolo_engine *engine;
     kolo_driver *driver;
     _Atomic uint32_t unnamed; /* operations without a name so far */

@@ -13,13 +13,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* How long closing may take: after everybody agreed to leave, and in a broken job, where peers may be dead, but the others are still
- * to be told why. */
-#define CLOSE_NS (5 * KOLO_NS_PER_S)
+/* How long closing may take: after everybody agreed to leave, and in a broken job, where peers may be dead, but the
+ * others are still to be told why. */
+#define CLOSE_NS        (5 * KOLO_NS_PER_S)
 #define CLOSE_BROKEN_NS (1 * KOLO_NS_PER_S)
 /* Spinning budgets where a core per rank allows it. Longer than any hop in a host, shorter than a scheduler tick. */
-#define SPIN_NS (100 * KOLO_NS_PER_US)
-#define THREAD_SPIN_NS (20 * KOLO_NS_PER_US)
+#define SPIN_NS         (100 * KOLO_NS_PER_US)
+#define THREAD_SPIN_NS  (20 * KOLO_NS_PER_US)
 
 /* ---- what the engine and the transport call back ----------------------------------------------------- */
 
@@ -40,8 +40,8 @@ static void bind_thread(void *user)
 {
     const kolo_context *ctx = user;
     if (ctx->comm_cpus[0] != '\0' && kolo_topo_bind_thread(ctx->topo, ctx->comm_cpus) != KOLO_OK)
-        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "the communication thread could not be bound to cores %s: %s", ctx->comm_cpus,
-                       kolo_error_current()->message);
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "the communication thread could not be bound to cores %s: %s",
+                       ctx->comm_cpus, kolo_error_current()->message);
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------- */
@@ -54,7 +54,8 @@ static int64_t caller_spin_ns(const kolo_context *ctx)
     return kolo_topo_allowed_cores(ctx->topo) >= sharers ? SPIN_NS : 0;
 }
 
-/* A core for the communication thread: within this rank's own cores, or within the part it would get of the shared ones. */
+/* A core for the communication thread: within this rank's own cores, or within the part it would get of the shared
+ * ones. */
 static void choose_comm_cpus(kolo_context *ctx)
 {
     kolo_binding binding = {0};
@@ -133,7 +134,8 @@ static kolo_status meet_everybody(kolo_context *ctx)
     if (ctx->job.size > 1)
         KOLO_TRY(kolo_rendezvous_open(&ctx->job, &options, &rendezvous));
     kolo_bytes *all = calloc((size_t)ctx->job.size, sizeof(*all));
-    kolo_status status = all != NULL ? meet(ctx, rendezvous, all) : kolo_fail(KOLO_ERR_MEMORY, "no memory for %d addresses", ctx->job.size);
+    kolo_status status = all != NULL ? meet(ctx, rendezvous, all)
+                                     : kolo_fail(KOLO_ERR_MEMORY, "no memory for %d addresses", ctx->job.size);
     free(all);
     if (rendezvous != NULL) {
         kolo_error error = *kolo_error_current();
@@ -182,8 +184,8 @@ static kolo_status build(kolo_context *ctx)
         ctx->local_size = ctx->job.local_size;
     }
     KOLO_TRY(start_driver(ctx));
-    kolo_log_write(&ctx->log, KOLO_LOG_INFO, "rank %d of %d (local %d of %d) over %s", ctx->job.rank, ctx->job.size, ctx->local_rank,
-                   ctx->local_size, ctx->ops->name);
+    kolo_log_write(&ctx->log, KOLO_LOG_INFO, "rank %d of %d (local %d of %d) over %s", ctx->job.rank, ctx->job.size,
+                   ctx->local_rank, ctx->local_size, ctx->ops->name);
     return KOLO_OK;
 }
 
@@ -217,9 +219,22 @@ static kolo_status wait_for_everybody(kolo_context *ctx)
     if (status == KOLO_OK)
         status = kolo_driver_wait(ctx->driver, request, -1);
     if (status == KOLO_OK && (status = request->status) != KOLO_OK)
-        status = request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(status, "%s", kolo_status_text(status));
+        status = request->error != NULL ? kolo_error_adopt(request->error)
+                                        : kolo_fail(status, "%s", kolo_status_text(status));
     kolo_request_release(request);
     return status;
+}
+
+/* Who leaves with operations under way breaks the job: nobody shall wait for a rank that has left in peace. */
+static void tell_others(kolo_context *ctx, const kolo_error *why)
+{
+    kolo_error error = *why;
+    if (kolo_engine_error(ctx->engine) != NULL)
+        return; /* they know */
+    if (error.ranks[0] == '\0')
+        snprintf(error.ranks, sizeof(error.ranks), "%d", ctx->job.rank);
+    snprintf(error.message, sizeof(error.message), "rank %d has left the job: %.700s", ctx->job.rank, why->message);
+    kolo_engine_abort(ctx->engine, &error);
 }
 
 static void close_transport(kolo_context *ctx, bool broken)
@@ -237,6 +252,8 @@ kolo_status kolo_context_leave(kolo_context *ctx)
     kolo_status status = wait_for_everybody(ctx);
     kolo_error error = *kolo_error_current();
     kolo_driver_stop(ctx->driver);
+    if (status != KOLO_OK)
+        tell_others(ctx, &error);
     kolo_engine_leave(ctx->engine);
     close_transport(ctx, status != KOLO_OK);
     take_down(ctx);

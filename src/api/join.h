@@ -7,8 +7,8 @@
 /* Takes a STARTING shell to a running engine, or leaves nothing behind. */
 KOLO_NODISCARD kolo_status kolo_context_join(kolo_context *ctx, const kolo_init_args *args);
 
-/* Waits for own operations and for everybody, then takes everything down. The result is that of the waiting; everything is gone
- * either way. */
+/* Waits for own operations and for everybody, then takes everything down. The result is that of the waiting; everything
+ * is gone either way. */
 kolo_status kolo_context_leave(kolo_context *ctx);
 
 #endif

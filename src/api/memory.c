@@ -75,7 +75,8 @@ kolo_status kolo_allocations_remove(kolo_allocations *allocations, void *memory)
         *at = found->next;
     pthread_mutex_unlock(&allocations->lock);
     if (found == NULL)
-        return kolo_fail(KOLO_ERR_INVALID, "%p is not memory of this context's kolo_alloc, or was freed before", memory);
+        return kolo_fail(KOLO_ERR_INVALID, "%p is not memory of this context's kolo_alloc, or was freed before",
+                         memory);
     release(found);
     return KOLO_OK;
 }

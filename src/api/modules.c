@@ -11,8 +11,9 @@
 
 /* Every function a transport must have. */
 #define FUNCTIONS(X)                                                                                                   \
-    X(create) X(address) X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm)       \
-    X(close) X(closed) X(destroy)
+    X(create)                                                                                                          \
+    X(address) X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close)        \
+        X(closed) X(destroy)
 
 static const char *missing_function(const kolo_transport_ops *ops)
 {
@@ -30,8 +31,7 @@ static kolo_status check_ops(const kolo_transport_ops *ops, const char *path)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s answers no transport table", path);
     if (ops->magic != KOLO_TRANSPORT_MAGIC)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s is no Kolo transport: its magic is 0x%08x, not 0x%08x", path,
-                         ops->magic,
-                         KOLO_TRANSPORT_MAGIC);
+                         ops->magic, KOLO_TRANSPORT_MAGIC);
     if (ops->abi_min > KOLO_TRANSPORT_ABI || ops->abi_max < KOLO_TRANSPORT_ABI) {
         char range[32];
         if (ops->abi_min == ops->abi_max)
@@ -44,15 +44,13 @@ static kolo_status check_ops(const kolo_transport_ops *ops, const char *path)
     }
     if (ops->struct_size < sizeof(*ops))
         return kolo_fail(KOLO_ERR_VERSION, "module %s has a transport table of %zu bytes, this library expects %zu",
-                         path,
-                         ops->struct_size, sizeof(*ops));
+                         path, ops->struct_size, sizeof(*ops));
     const char *missing = ops->name ? missing_function(ops) : "name";
     if (missing)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s lacks %s in its transport table", path, missing);
     if (ops->control_max < KOLO_CONTROL_BYTES)
         return kolo_fail(KOLO_ERR_CONFIG, "module %s carries control messages of %zu bytes at most; %u are needed",
-                         path,
-                         ops->control_max, KOLO_CONTROL_BYTES);
+                         path, ops->control_max, KOLO_CONTROL_BYTES);
     return KOLO_OK;
 }
 
@@ -82,8 +80,7 @@ static kolo_status load(const char *path, const kolo_transport_ops **ops, void *
 }
 
 kolo_status kolo_module_load(const char *name, const char *path_list, const kolo_log *log,
-                             const kolo_transport_ops **ops,
-                             void **handle)
+                             const kolo_transport_ops **ops, void **handle)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     if (!name || !name[0] || strlen(name) > 64 || name[strspn(name, allowed)] != '\0')
@@ -107,8 +104,8 @@ kolo_status kolo_module_load(const char *name, const char *path_list, const kolo
         return kolo_fail(KOLO_ERR_UNSUPPORTED,
                          "there is no transport \"%s\", and KOLO_TRANSPORT_PATH names no folder to look in", name);
     return kolo_fail(KOLO_ERR_UNSUPPORTED,
-                     "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH adds folders)", name,
-                     name, path_list);
+                     "there is no transport \"%s\": no kolo_transport_%s.so in %s (KOLO_TRANSPORT_PATH adds folders)",
+                     name, name, path_list);
 }
 
 char *kolo_module_folders(const char *configured, char *text, size_t capacity)

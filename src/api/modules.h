@@ -12,7 +12,8 @@
 KOLO_NODISCARD kolo_status kolo_module_load(const char *name, const char *path_list, const kolo_log *log,
                                             const kolo_transport_ops **ops, void **handle);
 
-/* KOLO_TRANSPORT_PATH's folders, and then the one that belongs to this library: `kolo` beside libkolo.so. Returns text. */
+/* KOLO_TRANSPORT_PATH's folders, and then the one that belongs to this library: `kolo` beside libkolo.so. Returns text.
+ */
 char *kolo_module_folders(const char *configured, char *text, size_t capacity);
 
 /* After its last transport is destroyed. NULL is ignored. The code stays in memory. */

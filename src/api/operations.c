@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Operations without a name are matched by their order: the k-th unnamed one is called "#k", modulo a number that bounds how many names
- * the negotiation has to know. Equal names queue behind each other, so the order holds. */
+/* Operations without a name are matched by their order: the k-th unnamed one is called "#k", modulo a number that
+ * bounds how many names the negotiation has to know. Equal names queue behind each other, so the order holds. */
 enum { UNNAMED_NAMES = 64 };
 
 /* Adds what only this layer knows to the error that a check has set. */
@@ -45,15 +45,25 @@ static kolo_status submit_and_wait(kolo_context *ctx, kolo_request *request)
     if (status == KOLO_OK)
         status = kolo_driver_wait(ctx->driver, request, -1);
     if (status == KOLO_OK && request->status != KOLO_OK)
-        status = request->error != NULL ? kolo_error_adopt(request->error) : kolo_fail(request->status, "%s", kolo_status_text(request->status));
+        status = request->error != NULL ? kolo_error_adopt(request->error)
+                                        : kolo_fail(request->status, "%s", kolo_status_text(request->status));
     kolo_request_release(request);
     return status;
 }
 
-static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation, const kolo_piece *pieces,
-                          const int32_t *ndims, const int64_t *const *shapes, kolo_request **request)
+/* An operation that was not queued after all: the next unnamed one gets its number, as on the other ranks. */
+static void unname(kolo_context *ctx, const kolo_args *args)
 {
-    if (request == NULL && kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
+    if (args->name == NULL)
+        atomic_fetch_sub(&ctx->unnamed, 1);
+}
+
+static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation,
+                          const kolo_piece *pieces, const int32_t *ndims, const int64_t *const *shapes,
+                          kolo_request **request)
+{
+    if (request == NULL &&
+        kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
         return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: pass a request, not NULL");
     char unnamed[16];
     kolo_request_spec spec = {
@@ -72,23 +82,30 @@ static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_o
         spec.name = unnamed;
     }
     kolo_request *made = NULL;
-    KOLO_TRY(kolo_request_create(&spec, &made));
+    kolo_status status = kolo_request_create(&spec, &made);
+    if (status != KOLO_OK) {
+        unname(ctx, args);
+        return status;
+    }
     made->driver = ctx->driver;
     made->process = ctx->process;
     if (request == NULL)
         return submit_and_wait(ctx, made);
-    /* Set before it is queued: its callback may run, free it, and put its successor there, all before submit returns. */
+    /* Set before it is queued: its callback may run, free it, and put its successor there, all before submit returns.
+     */
     kolo_request *before = *request;
     *request = made;
-    kolo_status status = kolo_driver_submit(ctx->driver, made, false);
+    status = kolo_driver_submit(ctx->driver, made, false);
     if (status != KOLO_OK) {
+        unname(ctx, args);
         *request = before;
         kolo_request_release(made);
     }
     return status;
 }
 
-static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, const kolo_args *args, kolo_request **request)
+static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, const kolo_args *args,
+                               kolo_request **request)
 {
     kolo_operation operation;
     kolo_piece piece;
@@ -106,7 +123,8 @@ static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo
     return named(run_checked(ctx, collective, &args, request), args.name);
 }
 
-static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args, kolo_request **request)
+static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args,
+                             kolo_request **request)
 {
     kolo_error_clear();
     kolo_status status = kolo_context_check(ctx);
@@ -168,7 +186,8 @@ typedef struct piece_lists {
     const int64_t **shapes;
 } piece_lists;
 
-static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_t count, kolo_operation *operation, piece_lists *lists)
+static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_t count, kolo_operation *operation,
+                                piece_lists *lists)
 {
     /* Elements are as far apart as the caller's version of the struct is long. */
     const char *at = (const char *)given;
@@ -180,7 +199,8 @@ static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_
                              lists->args[i].struct_size, given->struct_size);
         if (i == 0)
             KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, &lists->args[0], ctx->job.size, operation));
-        kolo_status status = kolo_check_piece(operation, &lists->args[i], ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
+        kolo_status status =
+            kolo_check_piece(operation, &lists->args[i], ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
         if (status != KOLO_OK) {
             char detail[600];
             snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
@@ -195,7 +215,8 @@ static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_
 static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
 {
     if (args == NULL || count == 0 || count > KOLO_PIECES_MAX)
-        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count, args == NULL ? ", and args is NULL" : "");
+        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count,
+                         args == NULL ? ", and args is NULL" : "");
     piece_lists lists = {
         .pieces = calloc(count, sizeof(*lists.pieces)),
         .args = calloc(count, sizeof(*lists.args)),

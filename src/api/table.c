@@ -35,8 +35,9 @@ static const kolo_api table = {
 };
 
 /* What was released stays where it is: 1.0. New entries go to the end, with a new assert. */
-#define FROZEN(member, index)                                                                                                    \
-    _Static_assert(offsetof(kolo_api, member) == sizeof(size_t) + 2 * sizeof(uint32_t) + (index) * sizeof(void (*)(void)),       \
+#define FROZEN(member, index)                                                                                          \
+    _Static_assert(offsetof(kolo_api, member) ==                                                                       \
+                       sizeof(size_t) + 2 * sizeof(uint32_t) + (index) * sizeof(void (*)(void)),                       \
                    "kolo_api." #member " moved")
 FROZEN(init, 0);
 FROZEN(finalize, 1);
@@ -68,7 +69,7 @@ const kolo_api *kolo_get_api(uint32_t abi_major, uint32_t min_minor)
 {
     if (abi_major == KOLO_ABI_MAJOR && min_minor <= KOLO_ABI_MINOR)
         return &table;
-    (void)kolo_fail(KOLO_ERR_VERSION, "ABI %u.%u or newer was asked for; this is Kolo %s with ABI %d.%d", abi_major, min_minor, kolo_version(),
-                    KOLO_ABI_MAJOR, KOLO_ABI_MINOR);
+    (void)kolo_fail(KOLO_ERR_VERSION, "ABI %u.%u or newer was asked for; this is Kolo %s with ABI %d.%d", abi_major,
+                    min_minor, kolo_version(), KOLO_ABI_MAJOR, KOLO_ABI_MINOR);
     return NULL;
 }

@@ -95,7 +95,8 @@ kolo_status kolo_wire_up(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_by
                 return attach(ctx);
             if (status == KOLO_ERR_BOOTSTRAP)
                 return status;
-            kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx", kolo_error_current()->message);
+            kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx",
+                           kolo_error_current()->message);
             drop(ctx);
         }
     }

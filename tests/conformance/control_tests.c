@@ -176,11 +176,8 @@ static void control__and_data_from_upcalls(void **state)
 }
 
 const struct CMUnitTest conformance_control_tests[] = {
-    cmocka_unit_test(control__all_sizes__2_ranks),
-    cmocka_unit_test(control__all_sizes__3_ranks),
-    cmocka_unit_test(control__all_sizes__5_ranks),
-    cmocka_unit_test(control__thousands__each_comes_once),
-    cmocka_unit_test(control__answers_from_upcalls),
-    cmocka_unit_test(control__and_data_from_upcalls),
+    cmocka_unit_test(control__all_sizes__2_ranks),   cmocka_unit_test(control__all_sizes__3_ranks),
+    cmocka_unit_test(control__all_sizes__5_ranks),   cmocka_unit_test(control__thousands__each_comes_once),
+    cmocka_unit_test(control__answers_from_upcalls), cmocka_unit_test(control__and_data_from_upcalls),
 };
 const size_t conformance_control_count = sizeof(conformance_control_tests) / sizeof(conformance_control_tests[0]);

@@ -377,20 +377,13 @@ static void one_rank__lives_alone(void **state)
 }
 
 const struct CMUnitTest conformance_life_tests[] = {
-    cmocka_unit_test(ops__table_is_complete),
-    cmocka_unit_test(create__bad_env),
-    cmocka_unit_test(calls__before_connect),
-    cmocka_unit_test(calls__bad_arguments),
-    cmocka_unit_test(connect__damaged_addresses),
-    cmocka_unit_test(upcalls__only_inside_progress),
-    cmocka_unit_test(arm__event_fd_wakes),
-    cmocka_unit_test(arm__refused_while_completions_wait),
-    cmocka_unit_test(cancel_all__ends_everything),
-    cmocka_unit_test(close__nothing_can_be_posted),
-    cmocka_unit_test(close__flushes_control),
-    cmocka_unit_test(close__forced_with_postings),
-    cmocka_unit_test(destroy__with_postings),
-    cmocka_unit_test(destroy__never_connected),
+    cmocka_unit_test(ops__table_is_complete),      cmocka_unit_test(create__bad_env),
+    cmocka_unit_test(calls__before_connect),       cmocka_unit_test(calls__bad_arguments),
+    cmocka_unit_test(connect__damaged_addresses),  cmocka_unit_test(upcalls__only_inside_progress),
+    cmocka_unit_test(arm__event_fd_wakes),         cmocka_unit_test(arm__refused_while_completions_wait),
+    cmocka_unit_test(cancel_all__ends_everything), cmocka_unit_test(close__nothing_can_be_posted),
+    cmocka_unit_test(close__flushes_control),      cmocka_unit_test(close__forced_with_postings),
+    cmocka_unit_test(destroy__with_postings),      cmocka_unit_test(destroy__never_connected),
     cmocka_unit_test(one_rank__lives_alone),
 };
 const size_t conformance_life_count = sizeof(conformance_life_tests) / sizeof(conformance_life_tests[0]);

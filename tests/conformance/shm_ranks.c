@@ -159,4 +159,3 @@ void play(scene s, uint64_t seed)
     }
     munmap(b, sizeof(*b));
 }
-

@@ -45,7 +45,7 @@ typedef struct rig {
 #define CHECK(condition)                                                                                               \
     do {                                                                                                               \
         if (!(condition)) {                                                                                            \
-            fprintf(stderr, "%s:%d: rank %d: %s\n", __FILE__, __LINE__, (int)r->rank, #condition);                    \
+            fprintf(stderr, "%s:%d: rank %d: %s\n", __FILE__, __LINE__, (int)r->rank, #condition);                     \
             exit(1);                                                                                                   \
         }                                                                                                              \
     } while (0)

@@ -6,8 +6,13 @@
 
 static void *world_create(int32_t size, uint64_t seed)
 {
-    const kolo_sim_options options = {.size = size, .seed = seed, .latency_min_ns = 100, .latency_max_ns = 50000,
-                                      .bytes_per_ns = 10, .early_rate = 0.5, .cpu_hiccup_ns = 1000000};
+    const kolo_sim_options options = {.size = size,
+                                      .seed = seed,
+                                      .latency_min_ns = 100,
+                                      .latency_max_ns = 50000,
+                                      .bytes_per_ns = 10,
+                                      .early_rate = 0.5,
+                                      .cpu_hiccup_ns = 1000000};
     kolo_sim *sim;
     return kolo_sim_create(&options, &sim) == KOLO_OK ? sim : NULL;
 }
@@ -24,7 +29,9 @@ static bool advance(void *world)
 
 int main(void)
 {
-    return conformance_run(&(conformance_harness){.name = "sim", .ops = kolo_sim_transport,
-        .world_create = world_create,
-                                                  .world_destroy = world_destroy, .advance = advance});
+    return conformance_run(&(conformance_harness){.name = "sim",
+                                                  .ops = kolo_sim_transport,
+                                                  .world_create = world_create,
+                                                  .world_destroy = world_destroy,
+                                                  .advance = advance});
 }

@@ -53,7 +53,8 @@ void cluster_init(cluster *c, const cluster_options *options)
     int32_t ring[CLUSTER_MAX];
     memset(c, 0, sizeof(*c));
     c->size = options->size;
-    c->log = (kolo_log){.write = options->log != NULL ? options->log : drop_line, .user = options->log_user, .level = KOLO_LOG_DEBUG};
+    c->log = (kolo_log){
+        .write = options->log != NULL ? options->log : drop_line, .user = options->log_user, .level = KOLO_LOG_DEBUG};
     kolo_sim_options sim_options = {
         .size = options->size,
         .seed = options->seed,

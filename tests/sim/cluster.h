@@ -10,14 +10,14 @@ enum { CLUSTER_MAX = 80 };
 
 typedef struct cluster_options {
     int32_t size;
-    uint64_t seed;            /* of the network's timing */
+    uint64_t seed; /* of the network's timing */
     int64_t chunk_bytes, fusion_bytes, stall_ns;
     int32_t groups_in_flight;
     const char *algorithm, *broadcast; /* NULL: by price */
-    const int32_t *ring;      /* NULL: rank order */
-    int64_t latency_max_ns;   /* 0: 50 us */
-    size_t window_bytes;      /* of shared windows; 0: none */
-    kolo_log_fn log;          /* NULL: dropped */
+    const int32_t *ring;               /* NULL: rank order */
+    int64_t latency_max_ns;            /* 0: 50 us */
+    size_t window_bytes;               /* of shared windows; 0: none */
+    kolo_log_fn log;                   /* NULL: dropped */
     void *log_user;
 } cluster_options;
 
@@ -52,8 +52,8 @@ typedef struct cluster_tensor {
     int32_t root;
     const void *input;
     void *output;
-    int64_t count; /* of the whole */
-    int64_t timeout_ns; /* 0: none */
+    int64_t count;              /* of the whole */
+    int64_t timeout_ns;         /* 0: none */
     double prescale, postscale; /* 0: 1 */
     kolo_done_fn done;
     void *user;

@@ -1,5 +1,5 @@
-/* test_faults.c - what goes wrong, on the simulated network: ranks that disagree, stay away, die, or talk nonsense. Every request ends, on
- * every rank, with an error that names who it was. */
+/* test_faults.c - what goes wrong, on the simulated network: ranks that disagree, stay away, die, or talk nonsense.
+ * Every request ends, on every rank, with an error that names who it was. */
 #include "sim/cluster.h"
 
 #include "base/clock.h"
@@ -16,7 +16,8 @@ enum { EVENTS_MAX = 2 * 1000 * 1000, STEP_TENSORS = 30 };
 
 static cluster_tensor vector(const char *name, float *data, int64_t count)
 {
-    return (cluster_tensor){.name = name, .collective = KOLO_ALLREDUCE, .type = KOLO_DTYPE_FLOAT32, .output = data, .count = count};
+    return (cluster_tensor){
+        .name = name, .collective = KOLO_ALLREDUCE, .type = KOLO_DTYPE_FLOAT32, .output = data, .count = count};
 }
 
 static void expect_error(kolo_request *request, kolo_status status, const char *part)
@@ -83,10 +84,17 @@ static void mismatch__of_operator_type_and_kind_is_found(void **state)
         cluster_tensor odd;
         const char *text;
     } cases[] = {
-        {{.name = "x", .op = KOLO_MAX, .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1]}, "rank 1: allreduce max float32 [4]"},
+        {{.name = "x", .op = KOLO_MAX, .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1]},
+         "rank 1: allreduce max float32 [4]"},
         {{.name = "x", .type = KOLO_DTYPE_INT32, .count = 4, .output = data[1]}, "rank 1: allreduce sum int32 [4]"},
-        {{.name = "x", .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1], .prescale = 0.5}, "rank 1: allreduce sum prescale 0.5"},
-        {{.name = "x", .collective = KOLO_BROADCAST, .root = 2, .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1]},
+        {{.name = "x", .type = KOLO_DTYPE_FLOAT32, .count = 4, .output = data[1], .prescale = 0.5},
+         "rank 1: allreduce sum prescale 0.5"},
+        {{.name = "x",
+          .collective = KOLO_BROADCAST,
+          .root = 2,
+          .type = KOLO_DTYPE_FLOAT32,
+          .count = 4,
+          .output = data[1]},
          "rank 1: broadcast from rank 2 float32 [4]"},
         {{.name = "x", .collective = KOLO_BARRIER}, "rank 1: barrier"},
     };
@@ -193,7 +201,8 @@ static void missing_rank__is_warned_about_while_it_lasts(void **state)
     lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
     cluster net;
     kolo_request *requests[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    cluster_init(&net,
+                 &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
     cluster_tensor tensor[3];
     for (int32_t r = 0; r < 3; r++)
         tensor[r] = vector("slow", data[r], 4);
@@ -293,7 +302,8 @@ static void garbage__breaks_the_job_and_names_its_sender(void **state)
     }
 }
 
-/* ---- economy ------------------------------------------------------------------------------------------------------ */
+/* ---- economy ------------------------------------------------------------------------------------------------------
+ */
 
 static void steady_state__costs_one_message_up_and_one_down_per_link(void **state)
 {

@@ -1,5 +1,6 @@
-/* test_seeds.c - random jobs under random timing: every result right at the moment of completion, equal bits whatever the timing and
- * fusion, no deadlock, silence afterwards. A failure prints the seed: KOLO_SIM_SEED=n replays it, KOLO_SIM_SEEDS=n runs more. */
+/* test_seeds.c - random jobs under random timing: every result right at the moment of completion, equal bits whatever
+ * the timing and fusion, no deadlock, silence afterwards. A failure prints the seed: KOLO_SIM_SEED=n replays it,
+ * KOLO_SIM_SEEDS=n runs more. */
 #include "sim/cluster.h"
 
 #include "plan/slice.h"
@@ -66,7 +67,8 @@ static void draw_job(job *work, kolo_rng *rng)
 /* Inputs: small integers for int32, so that sums are exact; rough floats, whose sums depend on the order. */
 static int32_t input_bits(const job *work, int t, int round, int32_t rank, int64_t i)
 {
-    kolo_rng rng = {.state = (uint64_t)t * 1000003 + (uint64_t)round * 10007 + (uint64_t)rank * 101 + (uint64_t)i * 7919};
+    kolo_rng rng = {.state =
+                        (uint64_t)t * 1000003 + (uint64_t)round * 10007 + (uint64_t)rank * 101 + (uint64_t)i * 7919};
     if (work->tensor[t].type == KOLO_DTYPE_INT32)
         return (int32_t)kolo_rng_below(&rng, 2001) - 1000;
     float value = (float)(kolo_rng_unit(&rng) * 2.0 - 1.0) * (float)(1 << kolo_rng_below(&rng, 12));
@@ -98,7 +100,8 @@ static void check_reduced(const cell *c, int64_t i, int32_t got)
     if (work->tensor[c->tensor].type == KOLO_DTYPE_INT32)
         assert_int_equal(got, (int32_t)sum);
     else
-        assert_true((double)as_float(got) - sum < 1e-5 * magnitude + 1e-30 && sum - (double)as_float(got) < 1e-5 * magnitude + 1e-30);
+        assert_true((double)as_float(got) - sum < 1e-5 * magnitude + 1e-30 &&
+                    sum - (double)as_float(got) < 1e-5 * magnitude + 1e-30);
 }
 
 static void check_result(const cell *c)
@@ -226,10 +229,12 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
         .chunk_bytes = 16 << kolo_rng_below(&rng, 8),
         .fusion_bytes = kolo_rng_below(&rng, 3) == 0 ? 0 : 4096,
         .groups_in_flight = 1 + (int32_t)kolo_rng_below(&rng, 3),
-        /* Forcing may change the class of a sum; at up to 4 ranks all of these are in one class, so bits must be equal. */
+        /* Forcing may change the class of a sum; at up to 4 ranks all of these are in one class, so bits must be equal.
+         */
         .algorithm = work->size <= 4 && !work->is_shared ? forced[kolo_rng_below(&rng, 4)] : NULL,
         .latency_max_ns = 1000 << kolo_rng_below(&rng, 8),
-        /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks, for all, for cells too. */
+        /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks,
+           for all, for cells too. */
         .window_bytes = work->is_shared ? window_sizes[kolo_rng_below(&rng, 3)] : 0,
     };
     int total = work->size * work->tensors * work->rounds;

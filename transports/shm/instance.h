@@ -58,10 +58,10 @@ typedef struct shm_posting {
     uint64_t tag;
     int32_t peer;
     kolo_status status;
-    uint64_t id;               /* of a send that was announced */
+    uint64_t id;                /* of a send that was announced */
     shm_announcement announced; /* what a receive pulls */
-    shm_kind reply;            /* what a receive in `replies` answers */
-    bool in_pieces;            /* a send that must not be announced (again) */
+    shm_kind reply;             /* what a receive in `replies` answers */
+    bool in_pieces;             /* a send that must not be announced (again) */
 } shm_posting;
 
 typedef struct shm_postings {
@@ -80,8 +80,8 @@ typedef struct shm_arrival {
     int32_t peer;
     uint64_t tag;
     size_t bytes, filled;
-    shm_posting *own;      /* a rank's message to itself: the send */
-    bool is_announced;     /* `announced` holds */
+    shm_posting *own;  /* a rank's message to itself: the send */
+    bool is_announced; /* `announced` holds */
     shm_announcement announced;
     unsigned char content[]; /* bytes of it, where it is neither */
 } shm_arrival;
@@ -131,13 +131,13 @@ struct kolo_transport {
     kolo_guard guard;
     shm_layout layout;
     bool in_progress, armed, forced;
-    bool wake;        /* some peer's wake is set */
-    bool nonsense;    /* some peer's ring holds impossible numbers */
-    uint32_t calls;   /* of progress */
+    bool wake;      /* some peer's wake is set */
+    bool nonsense;  /* some peer's ring holds impossible numbers */
+    uint32_t calls; /* of progress */
     uint32_t backlogs, dying;
-    shm_head *head;   /* own segment */
+    shm_head *head; /* own segment */
     int memory_fd, bell_read_fd, bell_write_fd, epoll_fd;
-    bool attach;      /* wanted by the user */
+    bool attach; /* wanted by the user */
     shm_peer *peers;
     shm_reader *readers; /* beside the peers: polled all the time */
     unsigned char *address;
@@ -167,10 +167,10 @@ void shm_disarm(kolo_transport *t);
 /* peers.c: their ends. */
 kolo_status shm_peers_watch(kolo_transport *t, shm_peer *peer); /* after its pid_fd is open */
 void shm_peer_died(kolo_transport *t, shm_peer *peer);
-void shm_peers_look(kolo_transport *t);  /* for those who say that they are gone */
+void shm_peers_look(kolo_transport *t);    /* for those who say that they are gone */
 bool shm_peers_changed(kolo_transport *t); /* whether it would find one */
 bool shm_peer_alive(const shm_peer *peer);
-int shm_peers_bury(kolo_transport *t);   /* the dying ones of whom all is read */
+int shm_peers_bury(kolo_transport *t); /* the dying ones of whom all is read */
 
 /* postings.c: postings and arrivals, and finding them. */
 void shm_postings_push(shm_postings *list, shm_posting *posting);

@@ -91,10 +91,10 @@ int shm_peers_bury(kolo_transport *t)
             continue;
         uint32_t state = state_of(peer);
         bury(t, peer,
-             nonsense                                       ? "it wrote what makes no sense into shared memory"
+             nonsense                                      ? "it wrote what makes no sense into shared memory"
              : state == SHM_CLOSING || state == SHM_CLOSED ? NULL
-             : state == SHM_GONE                            ? "it closed without waiting for the others"
-                                                            : "its process has ended");
+             : state == SHM_GONE                           ? "it closed without waiting for the others"
+                                                           : "its process has ended");
         count++;
     }
     t->nonsense = false;

@@ -133,10 +133,11 @@ kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *lay
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
     int own_fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* whatever it may be */
     if (own_fd < 0)
-        return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED,
-                                 "the memory of rank %d cannot be mapped: %s: %s; is it on another host, in another PID "
-                                 "namespace, or another user's?",
-                                 (int)rank, path, strerror(errno));
+        return kolo_guard_refuse(
+            env, KOLO_ERR_UNSUPPORTED,
+            "the memory of rank %d cannot be mapped: %s: %s; is it on another host, in another PID "
+            "namespace, or another user's?",
+            (int)rank, path, strerror(errno));
     const char *wrong = check(own_fd, layout);
     kolo_status status = KOLO_OK;
     if (wrong)

@@ -11,7 +11,7 @@
 /* Of progress(): how often it asks the kernel who has died. A call takes some 10 ns, so that is every now and then. */
 enum { LOOK_EVERY = 4096 };
 #define WINDOW_DEFAULT "8M"
-#define WINDOW_MAX (INT64_C(1) << 40)
+#define WINDOW_MAX     (INT64_C(1) << 40)
 
 static const char *option(const kolo_transport_env *env, const char *name, const char *otherwise)
 {

@@ -87,8 +87,7 @@ static bool has_news(kolo_transport *t)
         shm_peer *peer = &t->peers[r];
         if (!peer->head || peer->over)
             continue;
-        if (shm_reader_ready(&t->readers[r]) ||
-            (peer->backlog && shm_writer_refresh(&peer->out)) || peer->out.corrupt)
+        if (shm_reader_ready(&t->readers[r]) || (peer->backlog && shm_writer_refresh(&peer->out)) || peer->out.corrupt)
             return true;
     }
     return false;

@@ -1,6 +1,7 @@
 /* failures.c - ranks that are late, die, fork. Prints what became of each; the script judges what depends on others.
  *
  *     engine_failures missing RANK      RANK never submits: the others' deadline (300 ms) passes; all leave with errors
+ *     engine_failures abandon RANK      RANK gives up and leaves; the others wait for it without a deadline
  *     engine_failures loop RANK TURN    all-reduces until something fails; RANK kills itself in TURN (-1: nobody does)
  *     engine_failures fork              calls in a forked child, while the parent's job goes on
  *     engine_failures join              joins and leaves */
@@ -54,6 +55,30 @@ static int test_missing(kolo_context *ctx, int32_t missing)
     EXPECT(kolo_wait(request, -1), KOLO_ERR_TIMEOUT);
     CHECK(kolo_request_error(request) != NULL, "the request has its error");
     say("late", kolo_request_error(request));
+    kolo_request_free(request);
+    return leave_failed(ctx);
+}
+
+/* ---- abandon ------------------------------------------------------------------------------------------ */
+
+/* Nobody has a deadline, but leaving has KOLO_TIMEOUT. */
+static int test_abandon(kolo_context *ctx, int32_t deserter)
+{
+    float data[100] = {0};
+    kolo_args args = KOLO_ARGS_INIT;
+    kolo_request *request = NULL;
+    args.name = rank_number == deserter ? "own" : "common";
+    args.timeout_ns = -1;
+    args.output = KOLO_VECTOR(data, 100, KOLO_FLOAT32);
+    OK(kolo_allreduce(ctx, &args, &request));
+    if (rank_number == deserter) {
+        CHECK(kolo_finalize(ctx) == KOLO_ERR_TIMEOUT, "leaving with an operation under way");
+        say("left", kolo_last_error());
+        kolo_request_free(request);
+        return LOST;
+    }
+    EXPECT(kolo_wait(request, -1), KOLO_ERR_TIMEOUT);
+    say("abandoned", kolo_request_error(request));
     kolo_request_free(request);
     return leave_failed(ctx);
 }
@@ -167,6 +192,8 @@ int main(int argc, char **argv)
         ctx = rank_join();
     if (strcmp(subject, "missing") == 0 && argc == 3)
         return test_missing(ctx, (int32_t)rank_number_of(argv[2]));
+    if (strcmp(subject, "abandon") == 0 && argc == 3)
+        return test_abandon(ctx, (int32_t)rank_number_of(argv[2]));
     if (strcmp(subject, "loop") == 0 && argc == 4)
         return test_loop(ctx, (int32_t)rank_number_of(argv[2]), rank_number_of(argv[3]));
     if (strcmp(subject, "fork") == 0)

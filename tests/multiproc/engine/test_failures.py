@@ -58,6 +58,16 @@ class Lateness(Job):
                         self.assertTrue(rank.told("late ").startswith(start), f"rank {number}: {rank.lines}")
 
 
+    def test_rank_that_gives_up_and_leaves(self):
+        for size, deserter in ((2, 0), (2, 1), (11, 9)):
+            with self.subTest(size=size, deserter=deserter):
+                own = {deserter: {"KOLO_TIMEOUT": "500ms"}}
+                for number, rank in enumerate(self.start(size, "abandon", deserter, own=own, KOLO_TIMEOUT="1m")):
+                    self.ends(rank, LOST)
+                    if number != deserter:
+                        self.assertIn(f"rank {deserter} has left the job", rank.told("abandoned "))
+
+
 class Death(Job):
     def survive(self, ranks, victim):
         for number, rank in enumerate(ranks):
@@ -132,7 +142,7 @@ class Joining(Job):
     def test_ranks_that_are_configured_differently(self):
         """Rank 0's settings hold, and the others say so."""
         for name, values in (("KOLO_ALGORITHM", ("ring", "circulant")), ("KOLO_FUSION", ("0", "1M")),
-                             ("KOLO_CHUNK", ("64", "128K"))):
+                             ("KOLO_CHUNK", ("64", "128K")), ("KOLO_GROUPS_IN_FLIGHT", ("1", "3"))):
             with self.subTest(name=name):
                 own = {place: {name: value} for place, value in enumerate(values)}
                 ranks = self.start(2, "join", own=own)
