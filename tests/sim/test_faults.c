@@ -76,6 +76,37 @@ static void mismatch__names_who_sent_what_and_the_name_stays_usable(void **state
     }
 }
 
+/* Rank 2's post comes after the root has looked and before it sleeps: nobody will ring for it. */
+static void mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_awake(void **state)
+{
+    (void)state;
+    static float data[3][8];
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
+    for (int32_t r = 0; r < 3; r++)
+        requests[r] = cluster_submit(&net, r, &(cluster_tensor){.name = "w", .type = KOLO_DTYPE_FLOAT32, .output = data[r], .count = 4});
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        expect_success(requests[r]);
+
+    cluster_tensor same = vector("w", data[0], 4), other = vector("w", data[1], 5);
+    requests[0] = cluster_submit(&net, 0, &same);
+    requests[1] = cluster_submit(&net, 1, &other);
+    cluster_settle(&net, EVENTS_MAX);
+    assert_false(kolo_engine_awake(net.engines[0]));
+    same.output = data[2];
+    requests[2] = cluster_submit(&net, 2, &same);
+    cluster_step(&net, 2);
+    assert_true(kolo_engine_awake(net.engines[0]));
+    cluster_step(&net, 0);
+    assert_false(kolo_engine_awake(net.engines[0]));
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        expect_error(requests[r], KOLO_ERR_MISMATCH, "rank 1: allreduce sum float32 [5]");
+    cluster_fini(&net);
+}
+
 static void mismatch__of_operator_type_and_kind_is_found(void **state)
 {
     (void)state;
@@ -218,6 +249,58 @@ static void missing_rank__is_warned_about_while_it_lasts(void **state)
     cluster_fini(&net);
 }
 
+/* Small tensors in shared memory: rounds are posted, not reported. */
+static void missing_rank__is_warned_about_in_every_posted_round(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .window_bytes = 8 << 20, .log = count_line, .log_user = &seen});
+    for (int round = 0; round < 3; round++) {
+        for (int32_t r = 0; r < 3; r++) {
+            int64_t until_ns = kolo_sim_now(net.sim) + 10 * KOLO_NS_PER_S;
+            while (round > 0 && r == 2 && kolo_sim_now(net.sim) < until_ns)
+                assert_true(cluster_event(&net));
+            cluster_tensor tensor = vector("slow", data[r], 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        assert_int_equal(seen.found, round);
+        for (int32_t r = 0; r < 3; r++)
+            expect_success(requests[r]);
+    }
+    cluster_fini(&net);
+}
+
+/* The rank that described another shape is not the late one. */
+static void missing_rank__is_told_from_one_that_disagrees(void **state)
+{
+    (void)state;
+    static float data[4][8];
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = vector("w", data[r], 4);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        expect_success(requests[r]);
+    cluster_tensor same = vector("w", data[0], 4), other = vector("w", data[1], 5);
+    same.timeout_ns = KOLO_NS_PER_S;
+    requests[0] = cluster_submit(&net, 0, &same);
+    requests[1] = cluster_submit(&net, 1, &other);
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 2; r++) {
+        assert_string_equal(requests[r]->error->ranks, "2");
+        expect_error(requests[r], KOLO_ERR_TIMEOUT, "'w' passed its deadline");
+    }
+    cluster_fini(&net);
+}
+
 /* ---- ranks that die --------------------------------------------------------------------------------------------- */
 
 static void crash_once(uint64_t seed)
@@ -338,10 +421,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(mismatch__names_who_sent_what_and_the_name_stays_usable),
+        cmocka_unit_test(mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_awake),
         cmocka_unit_test(mismatch__of_operator_type_and_kind_is_found),
         cmocka_unit_test(changed_shape__on_all_ranks_starts_over),
         cmocka_unit_test(missing_rank__is_named_at_the_deadline_on_all_others),
         cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
+        cmocka_unit_test(missing_rank__is_warned_about_in_every_posted_round),
+        cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
         cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
         cmocka_unit_test(broken_job__fails_later_submissions_too),
         cmocka_unit_test(garbage__breaks_the_job_and_names_its_sender),

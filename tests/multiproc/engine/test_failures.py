@@ -62,7 +62,7 @@ class Lateness(Job):
         for size, deserter in ((2, 0), (2, 1), (11, 9)):
             with self.subTest(size=size, deserter=deserter):
                 own = {deserter: {"KOLO_TIMEOUT": "500ms"}}
-                for number, rank in enumerate(self.start(size, "abandon", deserter, own=own, KOLO_TIMEOUT="1m")):
+                for number, rank in enumerate(self.start(size, "abandon", deserter, own=own, KOLO_TIMEOUT="60s")):
                     self.ends(rank, LOST)
                     if number != deserter:
                         self.assertIn(f"rank {deserter} has left the job", rank.told("abandoned "))

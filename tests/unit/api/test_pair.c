@@ -259,6 +259,39 @@ static void deadline__names_who_is_missing_on_both_ranks(void **state)
     play_both(set_a_deadline, stay_away, KOLO_ERR_TIMEOUT);
 }
 
+/* ---- without names --------------------------------------------------------------------------------------------------- */
+
+static void add_unnamed(player *p, kolo_context *ctx)
+{
+    static float data[2][2];
+    static const int64_t count = 2;
+    kolo_args args = host_args(NULL, data[p->rank], &count);
+    args.timeout_ns = INT64_C(20) * 1000 * 1000 * 1000;
+    data[p->rank][0] = 1;
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK && data[p->rank][0] == 2);
+}
+
+/* Too long to be described: found only after the checks. */
+static void fail_then_add_unnamed(player *p, kolo_context *ctx)
+{
+    enum { TOO_MANY = 4096 };
+    static float data[1];
+    static const int64_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    static kolo_args group[TOO_MANY];
+    for (int i = 0; i < TOO_MANY; i++) {
+        group[i] = host_args(NULL, data, ones);
+        group[i].output.ndim = 8;
+    }
+    CHECK(p, kolo_grouped_allreduce(ctx, group, TOO_MANY, NULL) == KOLO_ERR_INVALID);
+    add_unnamed(p, ctx);
+}
+
+static void unnamed__that_was_refused_does_not_count(void **state)
+{
+    (void)state;
+    play_both(fail_then_add_unnamed, add_unnamed, KOLO_OK);
+}
+
 int main(void)
 {
     host_clear_environment();
@@ -268,6 +301,7 @@ int main(void)
         cmocka_unit_test(disagreement__is_told_on_both_ranks),
         cmocka_unit_test(wait__that_passes_leaves_the_operation_alone),
         cmocka_unit_test(deadline__names_who_is_missing_on_both_ranks),
+        cmocka_unit_test(unnamed__that_was_refused_does_not_count),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

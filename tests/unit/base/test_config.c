@@ -43,7 +43,7 @@ static void init__no_environment_gives_defaults(void **state)
     kolo_config config;
     assert_int_equal(kolo_config_init(&config, NULL, NULL), KOLO_OK);
     assert_int_equal(config.log_level, KOLO_LOG_WARN);
-    assert_string_equal(config.transport, "ucx");
+    assert_string_equal(config.transport, "auto");
     assert_int_equal(config.chunk_bytes, 262144);
     assert_true(config.timeout_ns == INT64_C(300000000000));
     assert_true(config.spin_ns == KOLO_CONFIG_AUTO);
@@ -254,7 +254,7 @@ static void text__unknown_empty_or_no_text(void **state)
     assert_null(kolo_config_text(&config, "NO_SUCH_THING"));
     assert_null(kolo_config_text(&config, "UCX_TLS"));
     assert_null(kolo_config_text(&config, "CHUNK"));
-    assert_string_equal(kolo_config_text(&config, "TRANSPORT"), "ucx");
+    assert_string_equal(kolo_config_text(&config, "TRANSPORT"), "auto");
     kolo_config_fini(&config);
 }
 
