@@ -63,7 +63,8 @@ static int drain_queue(kolo_engine *engine)
 {
     int taken = 0;
     kolo_request *request;
-    while ((request = kolo_mpsc_pop(engine->queue)) != NULL) {
+    /* At most a queue full: callbacks of a broken job, called from here, may submit again and again. */
+    while ((size_t)taken < engine->options.queue_depth && (request = kolo_mpsc_pop(engine->queue)) != NULL) {
         taken++;
         engine->counters.requests++;
         link_live(engine, request);

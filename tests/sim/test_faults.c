@@ -360,6 +360,46 @@ static void broken_job__fails_later_submissions_too(void **state)
     cluster_fini(&net);
 }
 
+/* A callback that submits again, whatever the status, until told to stop. */
+typedef struct insistent {
+    cluster *net;
+    int calls;
+    bool stop;
+    float data[4];
+} insistent;
+
+enum { CALLS_MAX = 1000 * 1000 };
+
+static void submit_again(void *user, kolo_request *request, kolo_status status)
+{
+    insistent *self = user;
+    (void)request;
+    (void)status;
+    if (++self->calls == CALLS_MAX || self->stop)
+        return;
+    cluster_tensor tensor = vector("again", self->data, 4);
+    tensor.done = submit_again;
+    tensor.user = self;
+    kolo_request_release(cluster_submit(self->net, 0, &tensor));
+}
+
+static void broken_job__is_left_by_a_step_though_callbacks_submit_again(void **state)
+{
+    (void)state;
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = 2, .seed = 3});
+    cluster_crash(&net, 1);
+    cluster_settle(&net, EVENTS_MAX);
+    insistent self = {.net = &net};
+    submit_again(&self, NULL, KOLO_OK);
+    assert_true(kolo_engine_step(net.engines[0], kolo_sim_now(net.sim)) > 0);
+    assert_in_range(self.calls, 2, CALLS_MAX - 1);
+    self.stop = true;
+    cluster_settle(&net, EVENTS_MAX);
+    assert_true(kolo_engine_idle(net.engines[0]));
+    cluster_fini(&net);
+}
+
 /* ---- ranks that talk nonsense ------------------------------------------------------------------------------------ */
 
 static void garbage__breaks_the_job_and_names_its_sender(void **state)
@@ -417,6 +457,31 @@ static void steady_state__costs_one_message_up_and_one_down_per_link(void **stat
     }
 }
 
+/* Else the sums' order would be the forced algorithm's in the first round, and that of the cells from then on. */
+static void forced_algorithm__moves_small_tensors_in_every_round(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    cluster net;
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .algorithm = "ring", .window_bytes = 8 << 20});
+    uint64_t before = 0;
+    for (int round = 0; round < 3; round++) {
+        kolo_request *requests[3];
+        for (int32_t r = 0; r < 3; r++) {
+            cluster_tensor tensor = vector("w", data[r], 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < 3; r++)
+            expect_success(requests[r]);
+        kolo_sim_counters sent;
+        kolo_sim_count(net.sim, 0, &sent);
+        assert_true(sent.data_messages > before);
+        before = sent.data_messages;
+    }
+    cluster_fini(&net);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -430,8 +495,10 @@ int main(void)
         cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
         cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
         cmocka_unit_test(broken_job__fails_later_submissions_too),
+        cmocka_unit_test(broken_job__is_left_by_a_step_though_callbacks_submit_again),
         cmocka_unit_test(garbage__breaks_the_job_and_names_its_sender),
         cmocka_unit_test(steady_state__costs_one_message_up_and_one_down_per_link),
+        cmocka_unit_test(forced_algorithm__moves_small_tensors_in_every_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -36,7 +36,7 @@ static void append(kolo_schedule *both, const kolo_schedule *more, uint32_t skip
 /* skipped: a step of the second one of rank 0, or KOLO_NO_STEP. */
 static kolo_status check_both(int32_t size, const kolo_schedule *first, const kolo_schedule *second, uint32_t skipped)
 {
-    kolo_schedule both[LAYOUT_SIZE_MAX];
+    kolo_schedule both[LAYOUT_SIZE_MAX] = {0};
     for (int32_t rank = 0; rank < size; rank++) {
         kolo_schedule_init(&both[rank]);
         append(&both[rank], &first[rank], KOLO_NO_STEP);
