@@ -90,7 +90,7 @@ KOLO_API int32_t kolo_local_size(const kolo_context *ctx);
 /* ---- operations ----------------------------------------------------------------------------- */
 
 /* Called once when the request is complete, before any waiter returns. It may submit operations, and may
- * call kolo_request_free(request); it must not wait. error is NULL on success. */
+ * call kolo_request_free(request); it must not wait. If status is not KOLO_OK, details: kolo_request_error(request). */
 typedef void (*kolo_done_fn)(void *user, kolo_request *request, kolo_status status);
 
 enum {

@@ -216,10 +216,16 @@ void kolo_engine_count(const kolo_engine *engine, kolo_engine_counters *counters
 
 /* ---- life -------------------------------------------------------------------------------------------- */
 
+/* Least window of a runner, for each rank: a few chunks of a line. With less, no schedule for windows can be built. */
+enum { WINDOW_LEAST_PER_RANK = 256 };
+
 static bool all_share(const kolo_engine *engine)
 {
     const kolo_transport_ops *ops = engine->env.ops;
     if (ops->window == NULL || engine->options.size == 1 || engine->options.groups_in_flight > KOLO_TRANSPORT_FLAG_LINES)
+        return false;
+    size_t least = WINDOW_LEAST_PER_RANK * (size_t)engine->options.size * (size_t)engine->options.groups_in_flight;
+    if (ops->window_bytes(engine->env.transport) < least)
         return false;
     for (int32_t rank = 0; rank < engine->options.size; rank++)
         if (ops->window(engine->env.transport, rank) == NULL)

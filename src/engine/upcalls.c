@@ -146,7 +146,8 @@ static kolo_status run_batch(void *user, kolo_request *const *requests, size_t c
 static bool takes_express(void *user, const kolo_request *request, uint32_t slot)
 {
     const kolo_engine *engine = user;
-    bool forced = engine->options.forced != NULL && request->operation.collective == KOLO_ALLREDUCE; /* its order of sums, always */
+    /* A forced algorithm's order of sums holds in every round. */
+    bool forced = engine->options.forced != NULL && request->operation.collective == KOLO_ALLREDUCE;
     return !forced && kolo_express_takes(&engine->express, request, slot);
 }
 

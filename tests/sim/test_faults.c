@@ -84,8 +84,10 @@ static void mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_a
     cluster net;
     kolo_request *requests[3];
     cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
-    for (int32_t r = 0; r < 3; r++)
-        requests[r] = cluster_submit(&net, r, &(cluster_tensor){.name = "w", .type = KOLO_DTYPE_FLOAT32, .output = data[r], .count = 4});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = vector("w", data[r], 4);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
     cluster_settle(&net, EVENTS_MAX);
     for (int32_t r = 0; r < 3; r++)
         expect_success(requests[r]);
@@ -257,7 +259,9 @@ static void missing_rank__is_warned_about_in_every_posted_round(void **state)
     lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
     cluster net;
     kolo_request *requests[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .window_bytes = 8 << 20, .log = count_line, .log_user = &seen});
+    cluster_options options = {.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .window_bytes = 8 << 20, .log = count_line};
+    options.log_user = &seen;
+    cluster_init(&net, &options);
     for (int round = 0; round < 3; round++) {
         for (int32_t r = 0; r < 3; r++) {
             int64_t until_ns = kolo_sim_now(net.sim) + 10 * KOLO_NS_PER_S;
@@ -457,6 +461,26 @@ static void steady_state__costs_one_message_up_and_one_down_per_link(void **stat
     }
 }
 
+static void windows__that_are_too_small_are_done_without(void **state)
+{
+    (void)state;
+    static float data[3][100];
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .groups_in_flight = 64, .window_bytes = 2048});
+    for (int32_t r = 0; r < 3; r++) {
+        data[r][99] = 1;
+        cluster_tensor tensor = vector("w", data[r], 100);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++) {
+        expect_success(requests[r]);
+        assert_true(data[r][99] > 2.5f && data[r][99] < 3.5f);
+    }
+    cluster_fini(&net);
+}
+
 /* Else the sums' order would be the forced algorithm's in the first round, and that of the cells from then on. */
 static void forced_algorithm__moves_small_tensors_in_every_round(void **state)
 {
@@ -498,6 +522,7 @@ int main(void)
         cmocka_unit_test(broken_job__is_left_by_a_step_though_callbacks_submit_again),
         cmocka_unit_test(garbage__breaks_the_job_and_names_its_sender),
         cmocka_unit_test(steady_state__costs_one_message_up_and_one_down_per_link),
+        cmocka_unit_test(windows__that_are_too_small_are_done_without),
         cmocka_unit_test(forced_algorithm__moves_small_tensors_in_every_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -259,7 +259,7 @@ static void deadline__names_who_is_missing_on_both_ranks(void **state)
     play_both(set_a_deadline, stay_away, KOLO_ERR_TIMEOUT);
 }
 
-/* ---- without names --------------------------------------------------------------------------------------------------- */
+/* ---- without names ----------------------------------------------------------------------------------------------- */
 
 static void add_unnamed(player *p, kolo_context *ctx)
 {
