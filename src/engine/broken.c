@@ -6,6 +6,9 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+enum { KOLO_TITLE_BYTES = 128 };
 
 /* A rank that does not know for sure who is late asks, and gives those who know so much time to speak first. */
 #define GRACE_NS (2 * KOLO_NS_PER_S)
@@ -40,7 +43,7 @@ void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t sou
     engine->broken = true;
     engine->error = *error;
     engine->error.struct_size = sizeof(*error);
-    kolo_log_write(engine->options.log, KOLO_LOG_ERROR, "%s: %s", kolo_status_text(error->status), error->message);
+    kolo_log_write(engine->options.log, KOLO_LOG_ERROR, "%s", error->message);
     tell_neighbours(engine, source);
     engine->env.ops->cancel_all(engine->env.transport);
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
@@ -99,44 +102,78 @@ static int64_t effective_deadline(const kolo_engine *engine, const kolo_request 
     return sure || request->deadline_ns > INT64_MAX - GRACE_NS ? request->deadline_ns : request->deadline_ns + GRACE_NS;
 }
 
+static const char *rank_word(const char *ranks)
+{
+    return strpbrk(ranks, ",-(") == NULL ? "rank" : "ranks";
+}
+
+/* The operation as its caller knows it: names that begin with '#' are Kolo's own. */
+static const char *title(const char *name, char text[KOLO_TITLE_BYTES])
+{
+    if (strcmp(name, "#finalize") == 0)
+        snprintf(text, KOLO_TITLE_BYTES, "kolo_finalize");
+    else if (name[0] == '#')
+        snprintf(text, KOLO_TITLE_BYTES, "an operation without a name");
+    else
+        snprintf(text, KOLO_TITLE_BYTES, "'%.100s'", name);
+    return text;
+}
+
 static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks)
 {
+    char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
     snprintf(error.tensor, sizeof(error.tensor), "%s", name);
     snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
-    snprintf(error.message, sizeof(error.message), "'%.100s' passed its deadline: %s%s; if that is only slow, raise KOLO_TIMEOUT", name, why,
-             ranks);
+    snprintf(error.message, sizeof(error.message),
+             "%s passed its deadline: %s %s %s; if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)",
+             title(name, text), why, rank_word(ranks), ranks);
     kolo_engine_break(engine, &error, -1);
 }
 
 void kolo_engine_expired(void *user, const char *name, const char *missing)
 {
-    break_late(user, name, "it was not submitted by rank ", missing);
+    break_late(user, name, "it was not submitted by", missing);
 }
 
-/* Whom the groups at work wait for. */
-static void list_peers(const kolo_engine *engine, char *text, size_t capacity)
+/* Whom the group at work waits for. */
+static void list_peers(const kolo_runner *runner, char *text, size_t capacity)
 {
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
-        if (engine->runners[i].group != NULL)
-            kolo_executor_peers(&engine->runners[i].executor, &ranks);
+    kolo_executor_peers(&runner->executor, &ranks);
     kolo_ranks_format(&ranks, text, capacity);
     kolo_ranks_fini(&ranks);
+}
+
+/* Of the group that moves the request's data, or of the first one at work. */
+static void list_peers_of(const kolo_engine *engine, const kolo_request *request, char *text, size_t capacity)
+{
+    text[0] = '\0';
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
+        const kolo_group *group = engine->runners[i].group;
+        for (size_t m = 0; group != NULL && m < group->member_count; m++)
+            if (group->members[m].request == request) {
+                list_peers(&engine->runners[i], text, capacity);
+                return;
+            }
+    }
+    for (int32_t i = 0; i < engine->options.groups_in_flight && text[0] == '\0'; i++)
+        if (engine->runners[i].group != NULL)
+            list_peers(&engine->runners[i], text, capacity);
 }
 
 static void expire(kolo_engine *engine, const kolo_request *request)
 {
     char ranks[KOLO_MISSING_BYTES];
     if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY) {
-        break_late(engine, request->name, "it was not submitted by rank ", ranks);
+        break_late(engine, request->name, "it was not submitted by", ranks);
     } else if (request->running) {
-        list_peers(engine, ranks, sizeof(ranks));
-        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for rank ", ranks);
+        list_peers_of(engine, request, ranks, sizeof(ranks));
+        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks);
     } else {
         snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->options.rank));
-        break_late(engine, request->name, "somebody has not submitted it, and who collects that does not answer: rank ", ranks);
+        break_late(engine, request->name, "somebody has not submitted it, and who collects that does not answer:", ranks);
     }
 }
 
@@ -169,9 +206,25 @@ static void check_deadlines(kolo_engine *engine)
 static void report_stall(void *user, const kolo_entry *entry, const char *ranks)
 {
     kolo_engine *engine = user;
-    const char *what = entry->head != NULL ? kolo_collective_name(entry->head->operation.collective) : "an operation";
-    kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s of '%s' has waited %.1f s for rank %s; is it stuck, or doing other work?",
-                   what, entry->name, (double)(engine->now_ns - entry->since_ns) / 1e9, ranks);
+    char text[KOLO_TITLE_BYTES];
+    kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s has waited %.1f s for %s %s; stuck, or doing other work?",
+                   title(entry->name, text), (double)(engine->now_ns - entry->since_ns) / 1e9, rank_word(ranks), ranks);
+}
+
+/* The same for data under way: a peer stopped in the middle. */
+static void report_still_groups(kolo_engine *engine)
+{
+    for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
+        kolo_runner *runner = &engine->runners[i];
+        if (runner->group == NULL || runner->warned || engine->now_ns - runner->moved_ns < engine->options.stall_ns)
+            continue;
+        char ranks[KOLO_MISSING_BYTES], text[KOLO_TITLE_BYTES];
+        list_peers(runner, ranks, sizeof(ranks));
+        kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s: its data has not moved for %.1f s; waiting for %s %s",
+                       title(runner->group->members[0].request->name, text),
+                       (double)(engine->now_ns - runner->moved_ns) / 1e9, rank_word(ranks), ranks);
+        runner->warned = true;
+    }
 }
 
 void kolo_engine_check_alarms(kolo_engine *engine)
@@ -181,6 +234,7 @@ void kolo_engine_check_alarms(kolo_engine *engine)
     if (engine->now_ns >= engine->deadline_ns)
         check_deadlines(engine);
     if (engine->now_ns >= engine->stall_check_ns) {
+        report_still_groups(engine);
         bool waiting = kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns, report_stall, engine);
         engine->stall_check_ns = waiting || engine->live != NULL ? engine->now_ns + engine->options.stall_ns : INT64_MAX;
     }

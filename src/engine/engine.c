@@ -131,6 +131,8 @@ static int start_group(kolo_engine *engine, kolo_runner *runner)
     engine->waiting = group->next;
     if (engine->waiting == NULL)
         engine->waiting_end = &engine->waiting;
+    runner->moved_ns = engine->now_ns;
+    runner->warned = false;
     if (kolo_runner_start(runner, &engine->env, group) != KOLO_OK) {
         free(group);
         kolo_engine_break_with_last(engine);
@@ -144,6 +146,11 @@ static int work_runner(kolo_engine *engine, kolo_runner *runner)
     if (runner->group == NULL)
         return events;
     events += kolo_executor_advance(&runner->executor, STEPS_PER_TURN);
+    if (runner->executor.steps_left != runner->seen_left) {
+        runner->seen_left = runner->executor.steps_left;
+        runner->moved_ns = engine->now_ns;
+        runner->warned = false;
+    }
     if (runner->executor.canceled && !engine->broken)
         fail_group(engine, runner);
     if (!kolo_executor_finished(&runner->executor))

@@ -70,6 +70,9 @@ typedef struct kolo_runner {
     int64_t *counts;        /* of the members */
     size_t counts_capacity;
     bool packed;
+    size_t seen_left;  /* steps that were left when it last moved, and when that was */
+    int64_t moved_ns;
+    bool warned;       /* that it has not moved since */
     kolo_memory arena, scratch;
     /* Its part of the shared windows; the same on all ranks, since group k runs on runner k mod their number. */
     uintptr_t *windows;  /* per rank; NULL where nothing is shared */

@@ -305,6 +305,34 @@ static void missing_rank__is_told_from_one_that_disagrees(void **state)
     cluster_fini(&net);
 }
 
+static void rank_that_stops_while_data_moves__is_warned_about(void **state)
+{
+    (void)state;
+    static float data[3][3000];
+    lines seen = {.wanted = "'big': its data has not moved for"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = vector("big", data[r], 3000);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    kolo_sim_counters sent = {0};
+    for (; sent.data_messages < 3; kolo_sim_count(net.sim, 1, &sent))
+        assert_true(cluster_event(&net));
+    net.crashed[2] = true; /* stopped, not dead: it is not stepped any more, and nobody is told */
+    while (kolo_sim_now(net.sim) < 5 * KOLO_NS_PER_S)
+        assert_true(cluster_event(&net));
+    assert_int_equal(seen.found, 2); /* once on each of the others */
+    assert_non_null(strstr(seen.last, "waiting for rank"));
+    net.crashed[2] = false;
+    kolo_sim_wake_at(net.sim, 2, kolo_sim_now(net.sim));
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        expect_success(requests[r]);
+    cluster_fini(&net);
+}
+
 /* ---- ranks that die --------------------------------------------------------------------------------------------- */
 
 static void crash_once(uint64_t seed)
@@ -517,6 +545,7 @@ int main(void)
         cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
         cmocka_unit_test(missing_rank__is_warned_about_in_every_posted_round),
         cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
+        cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
         cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
         cmocka_unit_test(broken_job__fails_later_submissions_too),
         cmocka_unit_test(broken_job__is_left_by_a_step_though_callbacks_submit_again),
