@@ -28,7 +28,10 @@ build() {
     local preset=$1 dir=$KOLO_ROOT/build/$1 targets=()
     shift
     if (($#)); then targets=(--target "$@"); fi
-    say "building $preset"
-    quietly "$dir/configure.log" cmake -S "$KOLO_ROOT" --preset "$preset" -G Ninja
+    say "building $preset; the first time takes a minute or two (log: build/$preset/build.log)"
+    if [[ -f $dir/CMakeCache.txt ]] && ! grep -q '^CMAKE_GENERATOR:INTERNAL=Ninja$' "$dir/CMakeCache.txt"; then
+        rm -rf "$dir/CMakeCache.txt" "$dir/CMakeFiles" # made with another generator: CMake would refuse
+    fi
+    quietly "$dir/configure.log" cmake -S "$KOLO_ROOT" --preset "$preset"
     quietly "$dir/build.log" cmake --build "$dir" -j "$JOBS" "${targets[@]}"
 }

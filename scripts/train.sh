@@ -2,6 +2,11 @@
 # Installs what is missing, builds, and trains on Fashion-MNIST with 2 ranks on this machine.
 #
 #   scripts/train.sh [-np N] [arguments of kolo-train]       e.g. scripts/train.sh -np 4 --epochs 3
+#
+#   -np N        the number of ranks, that is processes that share the work (default 2)
+#   -h, --help   this text; builds nothing
+#
+# Everything else goes to kolo-train. Its own options, once it is built: build/release/bin/kolo-train --help
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
@@ -14,8 +19,8 @@ while (($#)); do
         ranks=$2
         shift 2
         ;;
-    -h)
-        sed -n '2,4s/^# \{0,1\}//p' "$0"
+    -h | --help)
+        sed -n '2,9s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *)

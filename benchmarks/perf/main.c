@@ -43,6 +43,10 @@ int main(int argc, char **argv)
         if (perf_harness_is_first())
             perf_options_help("kolo-perf");
         return PERF_EXIT_OK;
+    case PERF_PARSE_VERSION:
+        if (perf_harness_is_first())
+            printf("kolo-perf %s\n", kolo_version());
+        return PERF_EXIT_OK;
     case PERF_PARSE_BAD:
         fprintf(stderr, "kolo-perf: %s\n", message); /* every rank: whoever ends first, the launcher ends the others */
         return PERF_EXIT_USAGE;

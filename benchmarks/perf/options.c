@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_JSON };
+enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_JSON, OPTION_VERSION };
 
 static const char short_options[] = ":b:e:i:f:n:w:c:d:o:r:t:h";
 
@@ -31,6 +31,7 @@ static const struct option long_options[] = {
     {"mode", required_argument, NULL, OPTION_MODE},
     {"json", required_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, OPTION_VERSION},
     {NULL, 0, NULL, 0},
 };
 
@@ -260,6 +261,8 @@ perf_parse perf_options_parse(int argc, char **argv, perf_options *options, char
     while ((flag = getopt_long(argc, argv, short_options, long_options, NULL)) != -1) {
         if (flag == 'h')
             return PERF_PARSE_HELP;
+        if (flag == OPTION_VERSION)
+            return PERF_PARSE_VERSION;
         if (flag == ':' || flag == '?') {
             /* For a long option optind is past it already; for a short one optopt names it. */
             if (optopt > 0 && optopt < 256)
@@ -306,6 +309,9 @@ void perf_options_help(const char *program)
         "  -t, --seconds N          how long idle lasts (10)\n"
         "Results\n"
         "      --json FILE          write them as JSON, too\n"
+        "Other\n"
+        "  -h, --help               show this text\n"
+        "      --version            show the version\n"
         "\n"
         "The time column is the median for isolated, and the mean for b2b; algbw = size / time, and busbw as "
         "nccl-tests\n"

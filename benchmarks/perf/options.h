@@ -31,7 +31,7 @@ typedef struct perf_options {
     const char *json_path; /* NULL: none; points into argv */
 } perf_options;
 
-typedef enum perf_parse { PERF_PARSE_RUN, PERF_PARSE_HELP, PERF_PARSE_BAD } perf_parse;
+typedef enum perf_parse { PERF_PARSE_RUN, PERF_PARSE_HELP, PERF_PARSE_VERSION, PERF_PARSE_BAD } perf_parse;
 
 /* Reads argv (permuting it, as getopt does). PERF_PARSE_BAD: message says what is wrong, and what would be right. */
 perf_parse perf_options_parse(int argc, char **argv, perf_options *options, char *message, size_t message_size);

@@ -12,8 +12,9 @@
 /* Every function a transport must have. */
 #define FUNCTIONS(X)                                                                                                   \
     X(create)                                                                                                          \
-    X(address) X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close)        \
-        X(closed) X(destroy)
+    X(address)                                                                                                         \
+    X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close) X(closed)         \
+        X(destroy)
 
 static const char *missing_function(const kolo_transport_ops *ops)
 {

@@ -167,14 +167,17 @@ static const row *find_row(const char *name, size_t size)
     return NULL;
 }
 
+/* Names further away than so many edits are no typing errors, and a suggestion would mislead. */
+enum { NEAR = 2 };
+
 static void warn_unknown(char **envp, const kolo_log *log)
 {
     for (; envp != NULL && *envp != NULL; envp++) {
         size_t size = strcspn(*envp, "=");
         if (strncmp(*envp, "KOLO_", PREFIX) != 0 || find_row(*envp, size) != NULL)
             continue;
-        const row *nearest = &table[0];
-        size_t least = SIZE_MAX;
+        const row *nearest = NULL;
+        size_t least = NEAR + 1;
         for (size_t i = 0; i < ROWS; i++) {
             size_t distance = edit_distance(*envp, size, table[i].variable);
             if (distance < least) {
@@ -182,8 +185,9 @@ static void warn_unknown(char **envp, const kolo_log *log)
                 nearest = &table[i];
             }
         }
-        kolo_log_write(log, KOLO_LOG_WARN, "%.*s is not a variable of Kolo's and is ignored; the nearest one is %s",
-                       (int)smaller(size, 256), *envp, nearest->variable);
+        kolo_log_write(log, KOLO_LOG_WARN, "%.*s is not a variable of Kolo's and is ignored; %s%s",
+                       (int)smaller(size, 256), *envp, nearest != NULL ? "the nearest one is " : "kolo-info lists them",
+                       nearest != NULL ? nearest->variable : "");
     }
 }
 

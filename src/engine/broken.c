@@ -32,8 +32,10 @@ static void tell_neighbours(kolo_engine *engine, int32_t source)
     kolo_writer_init(&writer, body, sizeof(body));
     kolo_abort_write(&writer, engine->options.rank, &engine->error);
     for (int32_t i = 0; writer.ok && i < engine->control.count; i++)
-        if (i != source && kolo_control_send(&engine->control, i, KOLO_MESSAGE_ABORT, writer.data, writer.size) != KOLO_OK)
-            kolo_log_write(engine->options.log, KOLO_LOG_DEBUG, "rank %d could not be told", engine->control.neighbours[i].rank);
+        if (i != source &&
+            kolo_control_send(&engine->control, i, KOLO_MESSAGE_ABORT, writer.data, writer.size) != KOLO_OK)
+            kolo_log_write(engine->options.log, KOLO_LOG_DEBUG, "rank %d could not be told",
+                           engine->control.neighbours[i].rank);
 }
 
 void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t source)
@@ -125,9 +127,10 @@ static void break_late(kolo_engine *engine, const char *name, const char *why, c
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
     snprintf(error.tensor, sizeof(error.tensor), "%s", name);
     snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
-    snprintf(error.message, sizeof(error.message),
-             "%s passed its deadline: %s %s %s; if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)",
-             title(name, text), why, rank_word(ranks), ranks);
+    snprintf(
+        error.message, sizeof(error.message),
+        "%s passed its deadline: %s %s %s; if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)",
+        title(name, text), why, rank_word(ranks), ranks);
     kolo_engine_break(engine, &error, -1);
 }
 
@@ -173,7 +176,8 @@ static void expire(kolo_engine *engine, const kolo_request *request)
         break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks);
     } else {
         snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->options.rank));
-        break_late(engine, request->name, "somebody has not submitted it, and who collects that does not answer:", ranks);
+        break_late(engine, request->name,
+                   "somebody has not submitted it, and who collects that does not answer:", ranks);
     }
 }
 
@@ -235,8 +239,10 @@ void kolo_engine_check_alarms(kolo_engine *engine)
         check_deadlines(engine);
     if (engine->now_ns >= engine->stall_check_ns) {
         report_still_groups(engine);
-        bool waiting = kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns, report_stall, engine);
-        engine->stall_check_ns = waiting || engine->live != NULL ? engine->now_ns + engine->options.stall_ns : INT64_MAX;
+        bool waiting = kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns,
+                                               report_stall, engine);
+        engine->stall_check_ns =
+            waiting || engine->live != NULL ? engine->now_ns + engine->options.stall_ns : INT64_MAX;
     }
 }
 

@@ -44,7 +44,8 @@ int32_t kolo_control_index(const kolo_control *control, int32_t rank)
     return -1;
 }
 
-kolo_status kolo_control_send(kolo_control *control, int32_t index, kolo_message_type type, const void *body, size_t size)
+kolo_status kolo_control_send(kolo_control *control, int32_t index, kolo_message_type type, const void *body,
+                              size_t size)
 {
     kolo_neighbour *neighbour = &control->neighbours[index];
     kolo_writer writer;
@@ -82,8 +83,8 @@ static kolo_status keep(kolo_neighbour *neighbour, uint32_t sequence, const void
     return KOLO_OK;
 }
 
-static kolo_status hand_on(kolo_control *control, int32_t index, const void *bytes, size_t size, kolo_control_fn handler,
-                           void *user)
+static kolo_status hand_on(kolo_control *control, int32_t index, const void *bytes, size_t size,
+                           kolo_control_fn handler, void *user)
 {
     kolo_reader reader;
     kolo_message_header header;
@@ -101,8 +102,10 @@ kolo_status kolo_control_receive(kolo_control *control, int32_t index, const voi
     kolo_message_header header;
     kolo_reader_init(&reader, bytes, size);
     if (!kolo_message_read_header(&reader, &header))
-        return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent a control message that does not decode (%zu bytes); is it another version of Kolo?",
-                         neighbour->rank, size);
+        return kolo_fail(
+            KOLO_ERR_PROTOCOL,
+            "rank %d sent a control message that does not decode (%zu bytes); is it another version of Kolo?",
+            neighbour->rank, size);
     if (header.sequence != neighbour->next_in) {
         if (header.sequence - neighbour->next_in > UINT32_MAX / 2)
             return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent message %u twice", neighbour->rank, header.sequence);

@@ -1,4 +1,5 @@
-/* control.h - control messages to and from the neighbours in the tree, each pair in order whatever the transport does. */
+/* control.h - control messages to and from the neighbours in the tree, each pair in order whatever the transport does.
+ */
 #ifndef KOLO_ENGINE_CONTROL_H
 #define KOLO_ENGINE_CONTROL_H
 
@@ -40,13 +41,14 @@ void kolo_control_fini(kolo_control *control);
 /* The neighbour's index, -1 for ranks that are none. */
 int32_t kolo_control_index(const kolo_control *control, int32_t rank);
 
-KOLO_NODISCARD kolo_status kolo_control_send(kolo_control *control, int32_t index, kolo_message_type type, const void *body, size_t size);
+KOLO_NODISCARD kolo_status kolo_control_send(kolo_control *control, int32_t index, kolo_message_type type,
+                                             const void *body, size_t size);
 
 /* Called per message, in order. */
 typedef kolo_status (*kolo_control_fn)(void *user, int32_t index, kolo_message_type type, kolo_reader *body);
 
-/* A message has come from neighbour `index`: hands it on if it is its turn, and those that waited for it. KOLO_ERR_PROTOCOL when
- * malformed, repeated or too far ahead; else what the handler answers. */
+/* A message has come from neighbour `index`: hands it on if it is its turn, and those that waited for it.
+ * KOLO_ERR_PROTOCOL when malformed, repeated or too far ahead; else what the handler answers. */
 KOLO_NODISCARD kolo_status kolo_control_receive(kolo_control *control, int32_t index, const void *bytes, size_t size,
                                                 kolo_control_fn handler, void *user);
 

@@ -19,8 +19,8 @@ static int64_t rank_count(const kolo_ranks *ranks)
     return count;
 }
 
-/* "ranks 0-2: allreduce sum float32 [512, 784]; rank 3: allreduce sum float32 [784, 512]": by lowest rank, whoever came first. The fewest
- * are blamed. */
+/* "ranks 0-2: allreduce sum float32 [512, 784]; rank 3: allreduce sum float32 [784, 512]": by lowest rank, whoever came
+ * first. The fewest are blamed. */
 void kolo_entry_explain(kolo_entry *entry, kolo_down *down)
 {
     qsort(entry->variants, entry->variant_count, sizeof(entry->variants[0]), compare_variants);

@@ -1,7 +1,7 @@
 /* driver.c - the token, the communication thread, and callers that drive.
  *
- * Every "I sleep" flag follows one rule: the sleeper sets it and then looks for work; the other side makes work and then looks for the
- * flag; both with sequential consistency, so at least one sees the other. */
+ * Every "I sleep" flag follows one rule: the sleeper sets it and then looks for work; the other side makes work and
+ * then looks for the flag; both with sequential consistency, so at least one sees the other. */
 #include "engine/driver.h"
 
 #include "base/clock.h"
@@ -20,10 +20,11 @@
 #include <unistd.h>
 
 /* How long the thread stays aside after the last caller: longer than the pauses of a loop of synchronous calls. */
-#define ASIDE_NS (5 * KOLO_NS_PER_MS)
+#define ASIDE_NS     (5 * KOLO_NS_PER_MS)
 /* Between spinning and sleeping a caller yields for so long: a sleeper takes 5 to 25 us to wake. */
-#define YIELD_NS (200 * KOLO_NS_PER_US)
-/* Nobody sleeps longer than this at a time where another thread holds the token: a bound, not a timer of an idle job. */
+#define YIELD_NS     (200 * KOLO_NS_PER_US)
+/* Nobody sleeps longer than this at a time where another thread holds the token: a bound, not a timer of an idle job.
+ */
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)
 
 enum { CACHE_LINE = 64 };
@@ -36,11 +37,11 @@ struct kolo_driver {
     int caller_fd; /* wakes a caller that sleeps with the token */
     int thread_fd; /* wakes the communication thread from ASLEEP */
     int completion_fd;
-    _Alignas(CACHE_LINE) _Atomic uint32_t token; /* 1: held */
-    _Atomic uintptr_t holder;                    /* address of a thread-local of the thread that drives; 0: nobody */
-    _Alignas(CACHE_LINE) _Atomic uint32_t waiters; /* callers inside kolo_driver_wait */
-    _Atomic uint32_t visits;                       /* callers that drove, ever */
-    _Atomic uint32_t caller_sleeps;                /* the token's holder is a caller, in poll */
+    _Alignas(CACHE_LINE) _Atomic uint32_t token;    /* 1: held */
+    _Atomic uintptr_t holder;                       /* address of a thread-local of the thread that drives; 0: nobody */
+    _Alignas(CACHE_LINE) _Atomic uint32_t waiters;  /* callers inside kolo_driver_wait */
+    _Atomic uint32_t visits;                        /* callers that drove, ever */
+    _Atomic uint32_t caller_sleeps;                 /* the token's holder is a caller, in poll */
     _Alignas(CACHE_LINE) _Atomic uint32_t sleepers; /* callers on the futex `change` */
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */
     _Alignas(CACHE_LINE) _Atomic uint32_t thread_state;
@@ -52,7 +53,8 @@ static _Thread_local char thread_identity;
 
 static void futex_sleep(_Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns)
 {
-    struct timespec span = {.tv_sec = (time_t)(timeout_ns / KOLO_NS_PER_S), .tv_nsec = (long)(timeout_ns % KOLO_NS_PER_S)};
+    struct timespec span = {.tv_sec = (time_t)(timeout_ns / KOLO_NS_PER_S),
+                            .tv_nsec = (long)(timeout_ns % KOLO_NS_PER_S)};
     syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, seen, &span, NULL, 0);
 }
 
@@ -114,10 +116,10 @@ static int step(kolo_driver *driver, int64_t now_ns)
     return kolo_engine_step(driver->options.engine, now_ns);
 }
 
-/* Sleeps until the transport, `fd`, or the engine's alarm has something, at most limit_ns. The token is held; release: while asleep, it
- * is not. `flag` says "I sleep" to those who would ring fd. */
-static void sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32_t awake, uint32_t asleep, int fd, int64_t now_ns,
-                        int64_t limit_ns, bool release)
+/* Sleeps until the transport, `fd`, or the engine's alarm has something, at most limit_ns. The token is held; release:
+ * while asleep, it is not. `flag` says "I sleep" to those who would ring fd. */
+static void sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32_t awake, uint32_t asleep, int fd,
+                        int64_t now_ns, int64_t limit_ns, bool release)
 {
     bool armed = false;
     atomic_store(flag, asleep);
@@ -136,7 +138,8 @@ static void sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32_t aw
     if (armed && !atomic_load(&driver->stop)) {
         if (alarm_ns != INT64_MAX && alarm_ns - now_ns < limit_ns)
             limit_ns = alarm_ns > now_ns ? alarm_ns - now_ns : 0;
-        struct timespec span = {.tv_sec = (time_t)(limit_ns / KOLO_NS_PER_S), .tv_nsec = (long)(limit_ns % KOLO_NS_PER_S)};
+        struct timespec span = {.tv_sec = (time_t)(limit_ns / KOLO_NS_PER_S),
+                                .tv_nsec = (long)(limit_ns % KOLO_NS_PER_S)};
         ppoll(fds, 2, limit_ns == INT64_MAX ? NULL : &span, NULL);
     }
     atomic_store(flag, awake);
@@ -212,7 +215,8 @@ static void enter(kolo_driver *driver)
 {
     uint32_t asleep = ASLEEP;
     atomic_fetch_add(&driver->visits, 1);
-    if (atomic_load(&driver->thread_state) == ASLEEP && atomic_compare_exchange_strong(&driver->thread_state, &asleep, RUNNING))
+    if (atomic_load(&driver->thread_state) == ASLEEP &&
+        atomic_compare_exchange_strong(&driver->thread_state, &asleep, RUNNING))
         ring_fd(driver->thread_fd);
 }
 
@@ -264,7 +268,8 @@ static void sleep_until_change(kolo_driver *driver, kolo_request *request, int64
 static kolo_status wait_until_over(kolo_driver *driver, kolo_request *request, int64_t timeout_ns, bool *over)
 {
     if (kolo_driver_is_inside(driver))
-        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: it runs on the thread that everybody waits for");
+        return kolo_fail(KOLO_ERR_STATE,
+                         "a completion callback must not wait: it runs on the thread that everybody waits for");
     int64_t now_ns = kolo_clock_now_ns();
     int64_t deadline_ns = timeout_ns < 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
     atomic_fetch_add(&driver->waiters, 1);
@@ -290,7 +295,8 @@ kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t
         KOLO_TRY(wait_until_over(driver, request, timeout_ns, &over));
     if (over)
         return KOLO_OK;
-    return kolo_fail(KOLO_ERR_TIMEOUT, "'%s' is not complete after %.3f s; it goes on", request->name, (double)timeout_ns / 1e9);
+    return kolo_fail(KOLO_ERR_TIMEOUT, "'%s' is not complete after %.3f s; it goes on", request->name,
+                     (double)timeout_ns / 1e9);
 }
 
 kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns)
@@ -316,7 +322,8 @@ kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool 
 {
     while (!kolo_engine_submit(driver->options.engine, request)) {
         if (kolo_driver_is_inside(driver))
-            return kolo_fail(KOLO_ERR_STATE, "the submit queue is full, and this is a completion callback, which cannot wait; raise KOLO_QUEUE_DEPTH");
+            return kolo_fail(KOLO_ERR_STATE, "the submit queue is full, and this is a completion callback, which "
+                                             "cannot wait; raise KOLO_QUEUE_DEPTH");
         if (kolo_driver_step(driver) == 0)
             sched_yield();
     }
@@ -361,7 +368,8 @@ static kolo_status open_fds(kolo_driver *driver)
     int *fds[3] = {&driver->caller_fd, &driver->thread_fd, &driver->completion_fd};
     for (int i = 0; i < 3; i++)
         if ((*fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-            return kolo_fail_errno(KOLO_ERR_SYSTEM, errno, "cannot make an event fd; is the limit of open files (ulimit -n) too low?");
+            return kolo_fail_errno(KOLO_ERR_SYSTEM, errno,
+                                   "cannot make an event fd; is the limit of open files (ulimit -n) too low?");
     return KOLO_OK;
 }
 

@@ -10,8 +10,8 @@
  *        │          │                            │
  *        └──────────┴── a caller drives ──► ASIDE: on a futex
  *
- * So a synchronous operation pays no hand-off, the thread costs nothing while nothing moves, and it never runs against a caller. A caller
- * that drives kicks the thread out of ASLEEP first: progress by others uses up the arming. */
+ * So a synchronous operation pays no hand-off, the thread costs nothing while nothing moves, and it never runs against
+ * a caller. A caller that drives kicks the thread out of ASLEEP first: progress by others uses up the arming. */
 #ifndef KOLO_ENGINE_DRIVER_H
 #define KOLO_ENGINE_DRIVER_H
 
@@ -23,8 +23,8 @@ typedef struct kolo_driver_options {
     kolo_engine *engine;
     const kolo_transport_ops *ops;
     kolo_transport *transport;
-    int64_t caller_spin_ns; /* how long a waiting caller spins before it yields */
-    int64_t thread_spin_ns; /* the same for the communication thread, before it sleeps */
+    int64_t caller_spin_ns;       /* how long a waiting caller spins before it yields */
+    int64_t thread_spin_ns;       /* the same for the communication thread, before it sleeps */
     void (*on_start)(void *user); /* first thing in the thread: binding. May be NULL. */
     void *user;
 } kolo_driver_options;
@@ -35,14 +35,16 @@ KOLO_NODISCARD kolo_status kolo_driver_create(const kolo_driver_options *options
 void kolo_driver_stop(kolo_driver *driver);
 void kolo_driver_destroy(kolo_driver *driver);
 
-/* Queues a request. caller_drives: the caller will wait for it at once, so the thread need not be woken. A full queue is driven
- * from here; inside a completion callback that is not possible: KOLO_ERR_STATE. Any thread. */
+/* Queues a request. caller_drives: the caller will wait for it at once, so the thread need not be woken. A full queue
+ * is driven from here; inside a completion callback that is not possible: KOLO_ERR_STATE. Any thread. */
 KOLO_NODISCARD kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives);
 
-/* Until request is done or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, but not inside a callback: KOLO_ERR_STATE. */
+/* Until request is done or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, but not inside a callback:
+ * KOLO_ERR_STATE. */
 KOLO_NODISCARD kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t timeout_ns);
 
-/* Until no request of this rank is under way, or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, not inside a callback. */
+/* Until no request of this rank is under way, or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, not
+ * inside a callback. */
 KOLO_NODISCARD kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns);
 
 /* One step if nobody else drives; how much happened. Any thread. */

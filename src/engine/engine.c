@@ -9,8 +9,6 @@
 
 enum { STEPS_PER_TURN = 16 };
 
-
-
 /* ---- requests: taken, over ----------------------------------------------------------------------- */
 
 static void link_live(kolo_engine *engine, kolo_request *request)
@@ -98,8 +96,8 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
              step->kind == KOLO_STEP_SEND ? "to" : "from", step->peer);
     char detail[400];
     snprintf(detail, sizeof(detail), "%.399s", error.message);
-    snprintf(error.message, sizeof(error.message), "%s of '%.100s' failed at %s: %s", error.operation, error.tensor, error.hop,
-             detail[0] != '\0' ? detail : kolo_status_text(error.status));
+    snprintf(error.message, sizeof(error.message), "%s of '%.100s' failed at %s: %s", error.operation, error.tensor,
+             error.hop, detail[0] != '\0' ? detail : kolo_status_text(error.status));
     kolo_engine_break(engine, &error, -1);
 }
 
@@ -229,7 +227,8 @@ enum { WINDOW_LEAST_PER_RANK = 256 };
 static bool all_share(const kolo_engine *engine)
 {
     const kolo_transport_ops *ops = engine->env.ops;
-    if (ops->window == NULL || engine->options.size == 1 || engine->options.groups_in_flight > KOLO_TRANSPORT_FLAG_LINES)
+    if (ops->window == NULL || engine->options.size == 1 ||
+        engine->options.groups_in_flight > KOLO_TRANSPORT_FLAG_LINES)
         return false;
     size_t least = WINDOW_LEAST_PER_RANK * (size_t)engine->options.size * (size_t)engine->options.groups_in_flight;
     if (ops->window_bytes(engine->env.transport) < least)
@@ -252,7 +251,8 @@ static void share_express(kolo_engine *engine)
     express->ring = engine->ring;
     engine->env.reserved_bytes = KOLO_EXPRESS_WINDOW_BYTES;
     for (int32_t rank = 0; rank < engine->options.size; rank++)
-        express->cells[rank] = (char *)engine->env.ops->window(engine->env.transport, rank) + bytes - KOLO_EXPRESS_WINDOW_BYTES;
+        express->cells[rank] =
+            (char *)engine->env.ops->window(engine->env.transport, rank) + bytes - KOLO_EXPRESS_WINDOW_BYTES;
 }
 
 kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
@@ -291,15 +291,20 @@ kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine *
     made->options = *options;
     made->waiting_end = &made->waiting;
     made->deadline_ns = made->stall_check_ns = INT64_MAX;
-    made->policy = (kolo_group_policy){.size = options->size, .fusion_bytes = options->fusion_bytes, .model = options->model};
+    made->policy =
+        (kolo_group_policy){.size = options->size, .fusion_bytes = options->fusion_bytes, .model = options->model};
     kolo_status status = build_parts(made);
     if (status != KOLO_OK) {
         kolo_engine_destroy(made);
         return status;
     }
-    made->env = (kolo_runner_env){
-        .rank = options->rank, .size = options->size, .ring = made->ring, .chunk_bytes = options->chunk_bytes,
-        .model = options->model, .forced = options->forced, .forced_broadcast = options->forced_broadcast};
+    made->env = (kolo_runner_env){.rank = options->rank,
+                                  .size = options->size,
+                                  .ring = made->ring,
+                                  .chunk_bytes = options->chunk_bytes,
+                                  .model = options->model,
+                                  .forced = options->forced,
+                                  .forced_broadcast = options->forced_broadcast};
     *engine = made;
     return KOLO_OK;
 }
@@ -308,7 +313,8 @@ static void fail_leftovers(kolo_engine *engine)
 {
     engine->broken = true;
     engine->error = (kolo_error){.struct_size = sizeof(engine->error), .status = KOLO_ERR_STATE};
-    snprintf(engine->error.message, sizeof(engine->error.message), "the context was finalized while this operation was under way");
+    snprintf(engine->error.message, sizeof(engine->error.message),
+             "the context was finalized while this operation was under way");
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
         free(engine->runners[i].group);
         engine->runners[i].group = NULL;

@@ -7,8 +7,8 @@
  *         │                │                         │                       │
  *         └────────────────┴───────── job broken ────┴── canceled, drained ──┴──► DONE with the job's error
  *
- * kolo_engine_step never blocks, reads no clock, starts no thread and draws no random number. Everything except submit and idle
- * is for the holder of the engine's token (driver.h), or the simulator. */
+ * kolo_engine_step never blocks, reads no clock, starts no thread and draws no random number. Everything except submit
+ * and idle is for the holder of the engine's token (driver.h), or the simulator. */
 #ifndef KOLO_ENGINE_ENGINE_H
 #define KOLO_ENGINE_ENGINE_H
 
@@ -26,9 +26,9 @@ typedef struct kolo_engine_options {
     size_t queue_depth;
     int32_t groups_in_flight;
     int64_t chunk_bytes;
-    int64_t fusion_bytes; /* 0: no fusion */
-    int64_t stall_ns;     /* 0: no warnings */
-    kolo_price_model model; /* the same on all ranks */
+    int64_t fusion_bytes;                            /* 0: no fusion */
+    int64_t stall_ns;                                /* 0: no warnings */
+    kolo_price_model model;                          /* the same on all ranks */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
     /* A request is over; called by the step that finished it, after its callback. May be NULL. */
     void (*finished)(void *user, kolo_request *request);
@@ -44,12 +44,14 @@ void kolo_engine_destroy(kolo_engine *engine);
 /* Fills in rank, size, user and the upcalls of a transport's environment. */
 void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env);
 /* The connected transport; once, before the first step. */
-KOLO_NODISCARD kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport);
+KOLO_NODISCARD kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops,
+                                              kolo_transport *transport);
 
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);
 
-/* One step at `now_ns`. Returns how much happened; 0: nothing to do until a message, a submission, or the next alarm. */
+/* One step at `now_ns`. Returns how much happened; 0: nothing to do until a message, a submission, or the next alarm.
+ */
 int kolo_engine_step(kolo_engine *engine, int64_t now_ns);
 /* Work has turned up without a message: look after arming the transport, and do not sleep then. */
 bool kolo_engine_awake(const kolo_engine *engine);
@@ -58,8 +60,8 @@ int64_t kolo_engine_alarm_ns(const kolo_engine *engine);
 
 /* No request of this rank is under way or queued. Any thread: a snapshot. */
 bool kolo_engine_idle(const kolo_engine *engine);
-/* Something was submitted that no step has taken yet. A submitter is counted before it pushes, so that one who sets "I sleep" and then
- * sees false cannot miss it, if the submitter looks for sleepers after submitting. */
+/* Something was submitted that no step has taken yet. A submitter is counted before it pushes, so that one who sets "I
+ * sleep" and then sees false cannot miss it, if the submitter looks for sleepers after submitting. */
 bool kolo_engine_queued(const kolo_engine *engine);
 
 /* Breaks the job on purpose: every rank's requests fail with this error. */

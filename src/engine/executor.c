@@ -173,8 +173,10 @@ static kolo_status post(kolo_executor *executor, uint32_t index, const kolo_step
     uint64_t tag = executor->run.tag | step->message;
     size_t bytes = (size_t)step->count * executor->element_bytes;
     if (step->kind == KOLO_STEP_SEND)
-        return executor->ops->send(executor->transport, step->peer, tag, at(executor, step->a, executor->run.rank, step->a_offset), bytes, posting);
-    return executor->ops->recv(executor->transport, step->peer, tag, at(executor, step->dst, executor->run.rank, step->dst_offset), bytes, posting);
+        return executor->ops->send(executor->transport, step->peer, tag,
+                                   at(executor, step->a, executor->run.rank, step->a_offset), bytes, posting);
+    return executor->ops->recv(executor->transport, step->peer, tag,
+                               at(executor, step->dst, executor->run.rank, step->dst_offset), bytes, posting);
 }
 
 static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_step *step)

@@ -18,20 +18,20 @@ typedef struct kolo_posting {
     uint32_t step;
 } kolo_posting;
 
-/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at base + e * element size
- * (a base may lie outside the memory where only a slice of it exists). */
+/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at base + e
+ * * element size (a base may lie outside the memory where only a slice of it exists). */
 typedef struct kolo_execution {
-    const kolo_schedule *schedule; /* sealed; outlives the execution */
-    uintptr_t base[KOLO_BUFFER_WINDOW]; /* by kolo_buffer, without the windows */
-    const uintptr_t *windows;      /* per rank; NULL where nothing is shared */
-    uint64_t *const *flags;        /* per rank: its line of KOLO_FLAG_COUNT flags */
+    const kolo_schedule *schedule;       /* sealed; outlives the execution */
+    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer, without the windows */
+    const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
+    uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
     kolo_dtype_id type;
     kolo_reduce_op op;
     int32_t rank, size;
     double postscale;
-    uint64_t tag;      /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
+    uint64_t tag; /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
 } kolo_execution;
 
 enum { KOLO_EXECUTOR_MESSAGE_BITS = 20 };
@@ -46,13 +46,13 @@ struct kolo_executor {
     kolo_posting *postings; /* per step */
     size_t capacity;
     uint32_t ready_head, ready_tail;
-    uint32_t blocked;       /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    const void **inputs;    /* of a FOLD, one per rank */
+    uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
+    const void **inputs; /* of a FOLD, one per rank */
     int32_t input_capacity;
     size_t steps_left;
-    size_t posted;          /* at the transport now */
+    size_t posted; /* at the transport now */
     bool canceled;
-    kolo_status status;     /* the first failure */
+    kolo_status status; /* the first failure */
     uint32_t failed_step;
 };
 
@@ -60,8 +60,8 @@ void kolo_executor_init(kolo_executor *executor);
 void kolo_executor_fini(kolo_executor *executor);
 
 /* Begins; runs nothing yet. Memory is kept from run to run. */
-KOLO_NODISCARD kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_ops *ops, kolo_transport *transport,
-                                               const kolo_execution *run);
+KOLO_NODISCARD kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_ops *ops,
+                                               kolo_transport *transport, const kolo_execution *run);
 /* Runs steps that are ready, at most `budget`; returns how many. A failing step cancels the rest (see status). */
 int kolo_executor_advance(kolo_executor *executor, int budget);
 /* A posting has come back. */

@@ -44,7 +44,8 @@ void kolo_express_post(kolo_express *express, kolo_request *request, uint32_t sl
     express->first = request;
     if (request->operation.piece_count > 0) {
         const kolo_piece *piece = &request->pieces[0];
-        kolo_reduce_scale(piece->type, request->operation.prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
+        kolo_reduce_scale(piece->type, request->operation.prescale, own + sizeof(uint64_t), piece->input,
+                          (size_t)piece->count);
     }
     __atomic_store_n((uint64_t *)(void *)own, round, __ATOMIC_RELEASE);
 }
@@ -80,8 +81,8 @@ static void fold(const kolo_express *express, const kolo_request *request)
             int32_t rank = express->ring[(position + 1 + i) % express->size];
             inputs[i] = (const char *)payload(express, rank, request) + offset;
         }
-        kolo_reduce_many(piece->type, request->operation.op, (char *)piece->output + offset, inputs, (size_t)express->size,
-                         (size_t)slice.count);
+        kolo_reduce_many(piece->type, request->operation.op, (char *)piece->output + offset, inputs,
+                         (size_t)express->size, (size_t)slice.count);
     }
     kolo_reduce_finish(piece->type, request->operation.op, express->size, request->operation.postscale, piece->output,
                        (size_t)piece->count);

@@ -1,15 +1,17 @@
-/* express.h - small all-reduces and barriers on one host: the payload rides in the same cache lines as the readiness flag.
+/* express.h - small all-reduces and barriers on one host: the payload rides in the same cache lines as the readiness
+ * flag.
  *
  * Each rank has a cell for each slot and parity of the round, which it alone writes and all others read:
  *
  *     u64 round | payload, at most KOLO_EXPRESS_BYTES
  *
- * A rank that submits a tensor whose slot is agreed writes its input and then the round into its cell, and is done once it has seen this
- * round in everybody's cell: one flight of a cache line, no order, no decision, no second message. Two parities are enough: who posts
- * round n+2 has completed n+1, for which everybody had to be through with n.
+ * A rank that submits a tensor whose slot is agreed writes its input and then the round into its cell, and is done once
+ * it has seen this round in everybody's cell: one flight of a cache line, no order, no decision, no second message. Two
+ * parities are enough: who posts round n+2 has completed n+1, for which everybody had to be through with n.
  *
- * A rank that disagrees (another shape, say) describes the tensor to the root instead; the root takes posted cells as "unchanged" reports, so
- * that the disagreement is found and told as ever (negotiate.h). Only where all ranks are the root's children: up to 9. */
+ * A rank that disagrees (another shape, say) describes the tensor to the root instead; the root takes posted cells as
+ * "unchanged" reports, so that the disagreement is found and told as ever (negotiate.h). Only where all ranks are the
+ * root's children: up to 9. */
 #ifndef KOLO_ENGINE_EXPRESS_H
 #define KOLO_ENGINE_EXPRESS_H
 
@@ -40,7 +42,8 @@ void kolo_express_post(kolo_express *express, kolo_request *request, uint32_t sl
 /* Bit r: rank r has posted the request's round. */
 uint32_t kolo_express_posted(const kolo_express *express, uint32_t slot, uint64_t round);
 
-/* The first request that everybody has posted, its result in its output, and no longer in the list; NULL if there is none. */
+/* The first request that everybody has posted, its result in its output, and no longer in the list; NULL if there is
+ * none. */
 kolo_request *kolo_express_next_done(kolo_express *express);
 bool kolo_express_any_done(const kolo_express *express);
 

@@ -22,12 +22,14 @@ typedef struct batch {
 static bool same_work(const batch *all, size_t i, size_t j)
 {
     const kolo_operation *a = &all->members[i].request->operation, *b = &all->members[j].request->operation;
-    return a->collective == b->collective && a->op == b->op && all->members[i].piece->type == all->members[j].piece->type &&
-           all->associations[i] == all->associations[j] && memcmp(&a->prescale, &b->prescale, sizeof(double)) == 0 &&
+    return a->collective == b->collective && a->op == b->op &&
+           all->members[i].piece->type == all->members[j].piece->type && all->associations[i] == all->associations[j] &&
+           memcmp(&a->prescale, &b->prescale, sizeof(double)) == 0 &&
            memcmp(&a->postscale, &b->postscale, sizeof(double)) == 0;
 }
 
-/* The key of an item is the index of the first item with the same work: exact, and short to find, since a batch holds few kinds. */
+/* The key of an item is the index of the first item with the same work: exact, and short to find, since a batch holds
+ * few kinds. */
 static uint64_t work_key(const batch *all, size_t index)
 {
     uint64_t key = 0;
@@ -49,7 +51,8 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
                 continue;
             size_t i = out->count++;
             out->members[i] = (kolo_member){.request = requests[r], .piece = piece};
-            out->associations[i] = kolo_plan_association(operation->collective, piece_bytes(piece), policy->size, policy->is_shared);
+            out->associations[i] =
+                kolo_plan_association(operation->collective, piece_bytes(piece), policy->size, policy->is_shared);
             out->items[i] = (kolo_fusion_item){
                 .key = work_key(out, i),
                 .bytes = piece_bytes(piece),
@@ -60,7 +63,8 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
 }
 
 /* The usual case without the lists: one tensor, alone. */
-static kolo_status form_single(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number, kolo_group **first)
+static kolo_status form_single(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number,
+                               kolo_group **first)
 {
     const kolo_piece *piece = &request->pieces[0];
     if (piece->count == 0)
@@ -72,7 +76,8 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
         .number = (*next_number)++,
         .operation = request->operation,
         .type = piece->type,
-        .association = kolo_plan_association(request->operation.collective, piece_bytes(piece), policy->size, policy->is_shared),
+        .association =
+            kolo_plan_association(request->operation.collective, piece_bytes(piece), policy->size, policy->is_shared),
         .member_count = 1,
     };
     group->members[0] = (kolo_member){.request = request, .piece = piece};

@@ -1,7 +1,8 @@
-/* group.h - fusion groups: tensors that move as one. From a batch of agreed requests to memory that an executor can work on.
+/* group.h - fusion groups: tensors that move as one. From a batch of agreed requests to memory that an executor can
+ * work on.
  *
- * A group of one tensor works on the caller's memory. A larger one is packed slice-major into an arena, and unpacked at the end
- * (plan/slice.h says why this keeps the bits). */
+ * A group of one tensor works on the caller's memory. A larger one is packed slice-major into an arena, and unpacked at
+ * the end (plan/slice.h says why this keeps the bits). */
 #ifndef KOLO_ENGINE_GROUP_H
 #define KOLO_ENGINE_GROUP_H
 
@@ -36,11 +37,13 @@ typedef struct kolo_group_policy {
     kolo_price_model model;
 } kolo_group_policy;
 
-/* Forms groups of a batch: *first .. linked in order, numbers counted up from *next_number. Tensors without elements join no group. */
-KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests, size_t count,
-                                            uint32_t *next_number, kolo_group **first);
+/* Forms groups of a batch: *first .. linked in order, numbers counted up from *next_number. Tensors without elements
+ * join no group. */
+KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests,
+                                            size_t count, uint32_t *next_number, kolo_group **first);
 
-/* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the speed). */
+/* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the
+ * speed). */
 typedef struct kolo_memory {
     void *data;
     size_t bytes;
@@ -70,13 +73,13 @@ typedef struct kolo_runner {
     int64_t *counts;        /* of the members */
     size_t counts_capacity;
     bool packed;
-    size_t seen_left;  /* steps that were left when it last moved, and when that was */
+    size_t seen_left; /* steps that were left when it last moved, and when that was */
     int64_t moved_ns;
-    bool warned;       /* that it has not moved since */
+    bool warned; /* that it has not moved since */
     kolo_memory arena, scratch;
     /* Its part of the shared windows; the same on all ranks, since group k runs on runner k mod their number. */
-    uintptr_t *windows;  /* per rank; NULL where nothing is shared */
-    uint64_t **flags;    /* per rank: a line of flags */
+    uintptr_t *windows; /* per rank; NULL where nothing is shared */
+    uint64_t **flags;   /* per rank: a line of flags */
     size_t window_bytes;
     uint64_t flag_base[KOLO_FLAG_COUNT];
 } kolo_runner;
@@ -84,7 +87,8 @@ typedef struct kolo_runner {
 KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
 void kolo_runner_fini(kolo_runner *runner);
 /* Gives it part `index` of `count` of the transport's windows and flags, if it has some that all `size` ranks share. */
-KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, int32_t index, int32_t count);
+KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, int32_t index,
+                                             int32_t count);
 /* Packs, plans and starts. On an error the runner stays free. */
 KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */

@@ -4,7 +4,8 @@
 #include <string.h>
 
 /* Whom this node still waits for in the round, as text. */
-static kolo_missing missing_reports(const kolo_negotiation *negotiation, const kolo_entry *entry, char text[KOLO_MISSING_BYTES])
+static kolo_missing missing_reports(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                    char text[KOLO_MISSING_BYTES])
 {
     kolo_missing kind = KOLO_MISSING_SURE;
     kolo_ranks ranks;
@@ -26,7 +27,8 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
 }
 
 /* The same of a posted round: everybody sees who has not; and the root, who described it instead. */
-static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry, char text[KOLO_MISSING_BYTES])
+static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                  char text[KOLO_MISSING_BYTES])
 {
     uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry) | entry->have;
     kolo_ranks ranks;
@@ -39,12 +41,14 @@ static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kol
     return text[0] != '\0' ? KOLO_MISSING_SURE : KOLO_MISSING_NOBODY;
 }
 
-kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry, char ranks[KOLO_MISSING_BYTES])
+kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                char ranks[KOLO_MISSING_BYTES])
 {
     return entry->express ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
 }
 
-kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES])
+kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
+                                      char ranks[KOLO_MISSING_BYTES])
 {
     const kolo_entry *entry = request->entry;
     ranks[0] = '\0';

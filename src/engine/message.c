@@ -96,7 +96,8 @@ static bool read_variant(kolo_reader *reader, int32_t size, kolo_variant *varian
 {
     kolo_ranks_init(&variant->ranks);
     /* A view; the holder copies what it keeps and never writes through it. */
-    variant->description = (uint8_t *)(uintptr_t)kolo_read_bytes(reader, KOLO_DESCRIPTION_MAX, &variant->description_size);
+    variant->description =
+        (uint8_t *)(uintptr_t)kolo_read_bytes(reader, KOLO_DESCRIPTION_MAX, &variant->description_size);
     if (!reader->ok || !kolo_description_valid(variant->description, variant->description_size))
         return false;
     return read_ranks(reader, size, &variant->ranks);
@@ -197,6 +198,6 @@ bool kolo_abort_read(kolo_reader *reader, int32_t *origin, kolo_error *error)
     return read_text(reader, error->operation, sizeof(error->operation)) &&
            read_text(reader, error->tensor, sizeof(error->tensor)) &&
            read_text(reader, error->ranks, sizeof(error->ranks)) && read_text(reader, error->hop, sizeof(error->hop)) &&
-           read_text(reader, error->message, sizeof(error->message)) && kolo_reader_done(reader) &&
-           status > KOLO_OK && status <= KOLO_ERR_INTERNAL;
+           read_text(reader, error->message, sizeof(error->message)) && kolo_reader_done(reader) && status > KOLO_OK &&
+           status <= KOLO_ERR_INTERNAL;
 }

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size, const kolo_negotiation_hooks *hooks)
+kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size,
+                                  const kolo_negotiation_hooks *hooks)
 {
     memset(negotiation, 0, sizeof(*negotiation));
     negotiation->rank = rank;
@@ -104,7 +105,9 @@ static kolo_status append_up(kolo_negotiation *negotiation, const kolo_entry *en
     KOLO_TRY(negotiation->hooks.send_up(negotiation->hooks.user, before.data, before.size));
     rewind_out(negotiation);
     write(&negotiation->writer, entry);
-    return negotiation->writer.ok ? KOLO_OK : kolo_fail(KOLO_ERR_INTERNAL, "tensor '%s' does not fit in a control message", entry->name);
+    return negotiation->writer.ok
+               ? KOLO_OK
+               : kolo_fail(KOLO_ERR_INTERNAL, "tensor '%s' does not fit in a control message", entry->name);
 }
 
 static kolo_status report(kolo_negotiation *negotiation, kolo_entry *entry)
@@ -153,7 +156,9 @@ static kolo_status count_posts(kolo_negotiation *negotiation)
 {
     for (kolo_entry **at = &negotiation->watched; *at != NULL;) {
         kolo_entry *entry = *at;
-        uint32_t posted = entry->have == negotiation->all ? 0 : negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
+        uint32_t posted = entry->have == negotiation->all
+                              ? 0
+                              : negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
         bool is_open = (entry->have | posted) != negotiation->all;
         entry->unchanged |= posted;
         entry->have |= posted;
@@ -248,7 +253,8 @@ static kolo_status child_ready(kolo_negotiation *negotiation, int32_t bit, uint3
     kolo_entry *entry = kolo_registry_slot(&negotiation->registry, slot);
     if (entry == NULL || reported(entry, bit))
         return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d is ready for slot %u, which %s",
-                         kolo_tree_child(negotiation->rank, bit - 1), slot, entry == NULL ? "does not exist" : "it said before");
+                         kolo_tree_child(negotiation->rank, bit - 1), slot,
+                         entry == NULL ? "does not exist" : "it said before");
     entry->unchanged |= 1u << bit;
     return contribute(negotiation, entry, bit);
 }
@@ -279,7 +285,8 @@ static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
         return entry->forwarded && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
     if (kolo_entry_missing(negotiation, entry, missing) == KOLO_MISSING_SURE)
         negotiation->hooks.expired(negotiation->hooks.user, name, missing);
-    return KOLO_OK; /* unsure: the child that is missing knows more, and will be asked, or this node's own deadline ends it */
+    return KOLO_OK; /* unsure: the child that is missing knows more, and will be asked, or this node's own deadline ends
+                       it */
 }
 
 kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name)
@@ -405,9 +412,10 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
     }
     kolo_request *request = entry->head;
     if (down->kind == KOLO_DOWN_ASSIGN) {
-        KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description, request->description_size));
-        entry->expressible = negotiation->hooks.takes != NULL &&
-                             negotiation->hooks.takes(negotiation->hooks.user, request, down->slot);
+        KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description,
+                                      request->description_size));
+        entry->expressible =
+            negotiation->hooks.takes != NULL && negotiation->hooks.takes(negotiation->hooks.user, request, down->slot);
     }
     if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");
@@ -419,12 +427,14 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
 kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *body)
 {
     if (negotiation->rank != 0)
-        KOLO_TRY(negotiation->hooks.send_down(negotiation->hooks.user, body->data + body->offset, body->size - body->offset));
+        KOLO_TRY(negotiation->hooks.send_down(negotiation->hooks.user, body->data + body->offset,
+                                              body->size - body->offset));
     kolo_down down;
     negotiation->batch_count = 0;
     while (body->offset < body->size) {
         if (!kolo_down_read(body, &down))
-            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent decisions that do not decode", kolo_tree_parent(negotiation->rank));
+            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent decisions that do not decode",
+                             kolo_tree_parent(negotiation->rank));
         KOLO_TRY(apply(negotiation, &down));
     }
     if (negotiation->batch_count == 0)

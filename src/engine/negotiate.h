@@ -5,8 +5,9 @@
  *          │                                                  ▼
  *      node: own submission + all children's reports       forward to children, then apply
  *
- * A node speaks only when something changed: an idle job sends nothing. What becomes ready while a step runs travels in one message.
- * Cost of an operation: one way up, one way down. Bytes from neighbours are checked; a violation is KOLO_ERR_PROTOCOL. */
+ * A node speaks only when something changed: an idle job sends nothing. What becomes ready while a step runs travels in
+ * one message. Cost of an operation: one way up, one way down. Bytes from neighbours are checked; a violation is
+ * KOLO_ERR_PROTOCOL. */
 #ifndef KOLO_ENGINE_NEGOTIATE_H
 #define KOLO_ENGINE_NEGOTIATE_H
 
@@ -22,8 +23,9 @@ typedef struct kolo_negotiation_hooks {
     kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
-    /* The express way (express.h); all NULL where there is none. takes: whether operations like this one, with this slot, go it; pure, the same on all ranks. post: to all ranks,
-     * now. posted: bit r is set if rank r has posted this entry's round. */
+    /* The express way (express.h); all NULL where there is none. takes: whether operations like this one, with this
+     * slot, go it; pure, the same on all ranks. post: to all ranks, now. posted: bit r is set if rank r has posted this
+     * entry's round. */
     bool (*takes)(void *user, const kolo_request *request, uint32_t slot);
     void (*post)(void *user, const kolo_entry *entry, kolo_request *request);
     uint32_t (*posted)(void *user, const kolo_entry *entry);
@@ -36,12 +38,12 @@ typedef struct kolo_negotiation {
     uint32_t all; /* `have` of a complete subtree */
     kolo_negotiation_hooks hooks;
     kolo_registry registry;
-    uint8_t *out;          /* UP entries (below the root) or DOWN entries (root) since the last flush */
-    kolo_writer writer;    /* over out */
-    kolo_entry *watched;   /* root: described by some, maybe posted by others */
-    kolo_entry **decided;  /* root: complete, not yet sent down; in order */
+    uint8_t *out;         /* UP entries (below the root) or DOWN entries (root) since the last flush */
+    kolo_writer writer;   /* over out */
+    kolo_entry *watched;  /* root: described by some, maybe posted by others */
+    kolo_entry **decided; /* root: complete, not yet sent down; in order */
     size_t decided_count, decided_capacity;
-    kolo_request **batch;  /* of the DOWN message being applied */
+    kolo_request **batch; /* of the DOWN message being applied */
     size_t batch_count, batch_capacity;
     int64_t now_ns;
 } kolo_negotiation;
@@ -59,29 +61,34 @@ KOLO_NODISCARD kolo_status kolo_negotiation_release(kolo_negotiation *negotiatio
 KOLO_NODISCARD kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, kolo_reader *body);
 KOLO_NODISCARD kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *body);
 
-/* Sends what has gathered: upward reports always; the root's decisions only if `decide`, so that while data moves, decisions gather
- * to larger batches. *sent counts messages. */
+/* Sends what has gathered: upward reports always; the root's decisions only if `decide`, so that while data moves,
+ * decisions gather to larger batches. *sent counts messages. */
 KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide, int *sent);
 
 /* A rank has posted a round that others described, and no flush has counted it yet. */
 bool kolo_negotiation_awake(const kolo_negotiation *negotiation);
 
-/* Whom this node still waits for in the request's round. NOBODY: its subtree is complete, so it is somebody elsewhere. SURE: the ranks in
- * `ranks` ("3,5") have not submitted. UNSURE: some of them have others below them, one of whom may be the late one. */
+/* Whom this node still waits for in the request's round. NOBODY: its subtree is complete, so it is somebody elsewhere.
+ * SURE: the ranks in `ranks` ("3,5") have not submitted. UNSURE: some of them have others below them, one of whom may
+ * be the late one. */
 typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
 enum { KOLO_MISSING_BYTES = 160 };
-kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request, char ranks[KOLO_MISSING_BYTES]);
+kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
+                                      char ranks[KOLO_MISSING_BYTES]);
 
 /* The same of an entry whose round has begun. */
-kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry, char ranks[KOLO_MISSING_BYTES]);
+kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                char ranks[KOLO_MISSING_BYTES]);
 
 /* Fills in ranks and text of a FAIL from an entry with several variants, which it sorts. */
 void kolo_entry_explain(kolo_entry *entry, kolo_down *down);
 
-/* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the root. */
+/* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the
+ * root. */
 KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);
 
-/* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits for ranks. */
+/* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits
+ * for ranks. */
 typedef void (*kolo_stall_fn)(void *user, const kolo_entry *entry, const char *ranks);
 bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user);
 

@@ -84,7 +84,8 @@ static bool reserve(kolo_registry *registry, uint32_t slot)
     return true;
 }
 
-kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uint32_t slot, const uint8_t *description, size_t size)
+kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uint32_t slot, const uint8_t *description,
+                                 size_t size)
 {
     kolo_entry *holder = kolo_registry_slot(registry, slot);
     if (slot >= KOLO_SLOTS_MAX || (holder != NULL && holder != entry))

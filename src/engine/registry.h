@@ -2,10 +2,12 @@
  *
  * A round is one operation on one name:
  *
- *     own submission, children's reports ──► all of the subtree there ──► reported up ──► decided (RUN, ASSIGN or FAIL) ──► run ──► popped
- *               `have` fills                      `have` is full            forwarded       comes from the root
+ *     own submission, ──► all of the subtree there ──► reported up ──► decided by the root ──► run ──► popped
+ *     children's reports       `have` is full           `forwarded`     RUN, ASSIGN or FAIL
+ *         `have` fills
  *
- * Children may already report the next round while this one runs here; they cannot report twice before it is decided. */
+ * Children may already report the next round while this one runs here; they cannot report twice before it is decided.
+ */
 #ifndef KOLO_ENGINE_REGISTRY_H
 #define KOLO_ENGINE_REGISTRY_H
 
@@ -19,23 +21,23 @@
 
 typedef struct kolo_entry {
     char *name;
-    uint32_t slot;          /* KOLO_NO_SLOT until first agreed */
-    uint8_t *agreed;        /* the description behind the slot */
+    uint32_t slot;   /* KOLO_NO_SLOT until first agreed */
+    uint8_t *agreed; /* the description behind the slot */
     size_t agreed_size;
-    kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
-    bool announced;         /* head is in `have` or was forwarded */
-    bool forwarded;         /* this subtree is complete; the root's word is awaited */
-    bool expressible;       /* operations as agreed go the express way (express.h) */
-    bool express;           /* head was posted to all instead of reported (express.h) */
-    uint64_t round;         /* of head: operations on this name that are over, plus one */
+    kolo_request *head, *tail;       /* own submissions in order; head is being negotiated or run */
+    bool announced;                  /* head is in `have` or was forwarded */
+    bool forwarded;                  /* this subtree is complete; the root's word is awaited */
+    bool expressible;                /* operations as agreed go the express way (express.h) */
+    bool express;                    /* head was posted to all instead of reported (express.h) */
+    uint64_t round;                  /* of head: operations on this name that are over, plus one */
     struct kolo_entry *next_watched; /* root: some described, so that posts count as reports */
     bool watched;
-    uint32_t have;          /* bit 0: this rank; bit 1+i: child i */
-    uint32_t unchanged;     /* those of `have` that named the slot instead of describing */
+    uint32_t have;                            /* bit 0: this rank; bit 1+i: child i */
+    uint32_t unchanged;                       /* those of `have` that named the slot instead of describing */
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */
     size_t variant_count;
-    int64_t since_ns;       /* when `have` became non-zero */
-    bool warned;            /* about the stall, this round */
+    int64_t since_ns; /* when `have` became non-zero */
+    bool warned;      /* about the stall, this round */
     UT_hash_handle hh;
 } kolo_entry;
 
@@ -54,16 +56,16 @@ kolo_entry *kolo_registry_get(kolo_registry *registry, const char *name);
 /* NULL for a slot that was never assigned. */
 kolo_entry *kolo_registry_slot(const kolo_registry *registry, uint32_t slot);
 /* entry now stands for `slot` (< KOLO_SLOTS_MAX) with the description. */
-KOLO_NODISCARD kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uint32_t slot, const uint8_t *description,
-                                                size_t size);
+KOLO_NODISCARD kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uint32_t slot,
+                                                const uint8_t *description, size_t size);
 /* The next slot nobody has; for the root. */
 uint32_t kolo_registry_free_slot(const kolo_registry *registry);
 
 /* Calls fn for every entry. */
 void kolo_registry_each(const kolo_registry *registry, void (*fn)(void *user, kolo_entry *entry), void *user);
 
-/* A round's variants: adds `ranks` to the variant with this description, or makes it. Beyond KOLO_VARIANTS_MAX descriptions ranks are
- * not recorded (the disagreement is). False when out of memory. */
+/* A round's variants: adds `ranks` to the variant with this description, or makes it. Beyond KOLO_VARIANTS_MAX
+ * descriptions ranks are not recorded (the disagreement is). False when out of memory. */
 bool kolo_entry_add_variant(kolo_entry *entry, const uint8_t *description, size_t size, const kolo_ranks *ranks);
 /* Empties the round. */
 void kolo_entry_reset_round(kolo_entry *entry);

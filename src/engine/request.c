@@ -46,9 +46,12 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **re
     kolo_status status = KOLO_OK;
     kolo_request *made = NULL;
     if (writer.size > KOLO_DESCRIPTION_MAX)
-        status = kolo_fail(KOLO_ERR_INVALID, "%zu tensors with their shapes take %zu bytes to describe; at most %d: submit smaller groups",
-                           pieces, writer.size, KOLO_DESCRIPTION_MAX);
-    else if ((made = calloc(1, sizeof(*made) + pieces * sizeof(kolo_piece) + strlen(spec->name) + 1 + writer.size)) == NULL)
+        status =
+            kolo_fail(KOLO_ERR_INVALID,
+                      "%zu tensors with their shapes take %zu bytes to describe; at most %d: submit smaller groups",
+                      pieces, writer.size, KOLO_DESCRIPTION_MAX);
+    else if ((made = calloc(1, sizeof(*made) + pieces * sizeof(kolo_piece) + strlen(spec->name) + 1 + writer.size)) ==
+             NULL)
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
     else
         fill(made, spec, bytes, writer.size);

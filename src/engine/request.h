@@ -13,11 +13,7 @@
 #include <kolo/kolo.h>
 #include <stdatomic.h>
 
-typedef enum kolo_request_state {
-    KOLO_REQUEST_PENDING,
-    KOLO_REQUEST_FINISHING,
-    KOLO_REQUEST_DONE
-} kolo_request_state;
+typedef enum kolo_request_state { KOLO_REQUEST_PENDING, KOLO_REQUEST_FINISHING, KOLO_REQUEST_DONE } kolo_request_state;
 
 /* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
  * reduce-scatter, of the output of an all-gather. */
@@ -29,7 +25,7 @@ typedef struct kolo_piece {
 } kolo_piece;
 
 struct kolo_request {
-    _Atomic uint32_t state; /* kolo_request_state */
+    _Atomic uint32_t state;  /* kolo_request_state */
     _Atomic uint32_t waited; /* somebody sleeps until DONE: wake the driver's sleepers */
     _Atomic uint32_t refs;
     kolo_operation operation;
@@ -38,7 +34,7 @@ struct kolo_request {
     uint8_t *description;
     size_t description_size;
     kolo_status status;
-    kolo_error *error; /* NULL, or owned */
+    kolo_error *error;   /* NULL, or owned */
     int64_t deadline_ns; /* INT64_MAX: none */
     uint64_t flags;
     kolo_done_fn done;
@@ -49,7 +45,7 @@ struct kolo_request {
     struct kolo_entry *entry; /* of its name, once taken from the queue */
     size_t pieces_left;
     bool running;
-    bool asked; /* after the deadline: who is late? */
+    bool asked;   /* after the deadline: who is late? */
     bool express; /* posted in cells (express.h) */
     uint32_t express_slot;
     uint64_t express_round;

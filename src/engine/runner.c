@@ -14,7 +14,8 @@ kolo_status kolo_runner_init(kolo_runner *runner, int32_t size)
     kolo_executor_init(&runner->executor);
     kolo_schedule_init(&runner->schedule);
     runner->slice_offsets = malloc(((size_t)size + 1) * sizeof(*runner->slice_offsets));
-    return runner->slice_offsets != NULL ? KOLO_OK : kolo_fail(KOLO_ERR_MEMORY, "no memory for slices of %d ranks", size);
+    return runner->slice_offsets != NULL ? KOLO_OK
+                                         : kolo_fail(KOLO_ERR_MEMORY, "no memory for slices of %d ranks", size);
 }
 
 void kolo_runner_fini(kolo_runner *runner)
@@ -34,13 +35,15 @@ kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, i
 {
     enum { LINE_BYTES = 64, FLAGS_PER_LINE = LINE_BYTES / sizeof(uint64_t) };
     size_t size = (size_t)env->size;
-    runner->window_bytes = (env->ops->window_bytes(env->transport) - env->reserved_bytes) / (size_t)count / LINE_BYTES * LINE_BYTES;
+    runner->window_bytes =
+        (env->ops->window_bytes(env->transport) - env->reserved_bytes) / (size_t)count / LINE_BYTES * LINE_BYTES;
     runner->windows = calloc(size, sizeof(*runner->windows));
     runner->flags = calloc(size, sizeof(*runner->flags));
     if (runner->windows == NULL || runner->flags == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", env->size);
     for (int32_t rank = 0; rank < env->size; rank++) {
-        runner->windows[rank] = (uintptr_t)env->ops->window(env->transport, rank) + (size_t)index * runner->window_bytes;
+        runner->windows[rank] =
+            (uintptr_t)env->ops->window(env->transport, rank) + (size_t)index * runner->window_bytes;
         runner->flags[rank] = env->ops->flags(env->transport, rank) + (size_t)index * FLAGS_PER_LINE;
     }
     return KOLO_OK;
@@ -63,7 +66,8 @@ static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, cons
 
 /* Walks the packed buffer in memory order, slice-major: fn gets each tensor's part of each slice. */
 static void each_part(const kolo_runner *runner, const kolo_runner_env *env, size_t element_bytes,
-                      void (*fn)(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count))
+                      void (*fn)(const kolo_group *group, const kolo_member *member, size_t offset, void *arena,
+                                 size_t count))
 {
     const kolo_group *group = runner->group;
     char *at = runner->arena.data;
@@ -77,7 +81,8 @@ static void each_part(const kolo_runner *runner, const kolo_runner_env *env, siz
 
 static void pack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
 {
-    kolo_reduce_scale(group->type, group->operation.prescale, arena, (const char *)member->piece->input + offset, count);
+    kolo_reduce_scale(group->type, group->operation.prescale, arena, (const char *)member->piece->input + offset,
+                      count);
 }
 
 static void unpack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
@@ -90,8 +95,10 @@ static bool scales(const kolo_operation *operation)
     return operation->prescale < 1.0 || operation->prescale > 1.0;
 }
 
-/* Into base: where INPUT and OUTPUT lie in full coordinates. A group of one works in place of a copy wherever possible. */
-static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group, uintptr_t base[KOLO_BUFFER_WINDOW])
+/* Into base: where INPUT and OUTPUT lie in full coordinates. A group of one works in place of a copy wherever possible.
+ */
+static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group,
+                         uintptr_t base[KOLO_BUFFER_WINDOW])
 {
     const kolo_piece *piece = group->members[0].piece;
     size_t element_bytes = kolo_dtype_size(group->type);
@@ -132,8 +139,9 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
     int64_t bytes = runner->slice_offsets[env->size] * (int64_t)element_bytes;
     int64_t chunk_count = env->chunk_bytes / (int64_t)element_bytes;
     kolo_collective collective = group->operation.collective;
-    runner->algorithm = kolo_algorithm_select(collective, group->association, env->size, bytes, env->chunk_bytes, &env->model,
-                                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
+    runner->algorithm =
+        kolo_algorithm_select(collective, group->association, env->size, bytes, env->chunk_bytes, &env->model,
+                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
     kolo_plan_spec spec = {
         .collective = collective,
         .rank = env->rank,

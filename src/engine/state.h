@@ -1,5 +1,5 @@
-/* state.h - the engine's inside, shared by the files that make it up: engine.c (the step), broken.c (what ends a job early),
- * upcalls.c (what the transport and the negotiation call). */
+/* state.h - the engine's inside, shared by the files that make it up: engine.c (the step), broken.c (what ends a job
+ * early), upcalls.c (what the transport and the negotiation call). */
 #ifndef KOLO_ENGINE_STATE_H
 #define KOLO_ENGINE_STATE_H
 
@@ -21,7 +21,7 @@ struct kolo_engine {
     kolo_express express;
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;
-    kolo_request *live;   /* every request taken from the queue and not over */
+    kolo_request *live; /* every request taken from the queue and not over */
     uint64_t live_count;
     _Atomic uint64_t under_way; /* submitted and not over */
     int64_t now_ns, deadline_ns, stall_check_ns;
@@ -33,7 +33,8 @@ struct kolo_engine {
 /* engine.c: a request is over. */
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error);
 
-/* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences. */
+/* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences.
+ */
 void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t source);
 /* With the thread's present error. */
 void kolo_engine_break_with_last(kolo_engine *engine);

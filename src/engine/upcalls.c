@@ -12,7 +12,8 @@ static kolo_status on_abort(kolo_engine *engine, int32_t index, kolo_reader *bod
     int32_t origin;
     kolo_error error;
     if (!kolo_abort_read(body, &origin, &error))
-        return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent an abort that does not decode", engine->control.neighbours[index].rank);
+        return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent an abort that does not decode",
+                         engine->control.neighbours[index].rank);
     kolo_engine_break(engine, &error, index);
     return KOLO_OK;
 }
@@ -39,9 +40,10 @@ static void on_control(void *user, int32_t peer, const void *bytes, size_t size)
 {
     kolo_engine *engine = user;
     int32_t index = kolo_control_index(&engine->control, peer);
-    kolo_status status = index < 0 ? kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent a control message, but is no neighbour of rank %d",
-                                               peer, engine->options.rank)
-                                   : kolo_control_receive(&engine->control, index, bytes, size, on_message, engine);
+    kolo_status status =
+        index < 0 ? kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent a control message, but is no neighbour of rank %d", peer,
+                              engine->options.rank)
+                  : kolo_control_receive(&engine->control, index, bytes, size, on_message, engine);
     if (status == KOLO_OK || engine->broken)
         return;
     kolo_error *error = kolo_error_current();
@@ -63,7 +65,8 @@ static void on_peer_lost(void *user, int32_t peer, const char *why)
         return;
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_PEER};
     snprintf(error.ranks, sizeof(error.ranks), "%d", peer);
-    snprintf(error.message, sizeof(error.message), "rank %d is gone (%s); see its own output for the reason", peer, why);
+    snprintf(error.message, sizeof(error.message), "rank %d is gone (%s); see its own output for the reason", peer,
+             why);
     kolo_engine_break(engine, &error, -1);
 }
 
@@ -130,7 +133,8 @@ static kolo_status run_batch(void *user, kolo_request *const *requests, size_t c
     kolo_engine *engine = user;
     kolo_group *first = NULL;
     KOLO_TRY(kolo_groups_form(&engine->policy, requests, count, &engine->next_group, &first));
-    for (*engine->waiting_end = first; *engine->waiting_end != NULL; engine->waiting_end = &(*engine->waiting_end)->next)
+    for (*engine->waiting_end = first; *engine->waiting_end != NULL;
+         engine->waiting_end = &(*engine->waiting_end)->next)
         continue;
     for (size_t i = 0; i < count; i++) {
         kolo_request *request = requests[i];

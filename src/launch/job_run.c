@@ -47,6 +47,7 @@ typedef struct job {
     bool ending, decided;    /* decided: code is what kolorun exits with, whatever follows */
     bool given_up;           /* a signal said not to wait for output any more */
     int code, interrupts;
+    int passed_on; /* the last deadly signal that the ranks got from us; 0: none */
     int64_t kill_at_ns, timeout_at_ns, drained_at_ns;
 } job;
 
@@ -125,6 +126,8 @@ static void pass_on(job *run, const struct signalfd_siginfo *info)
     bool deadly = signo == SIGINT || signo == SIGTERM || signo == SIGHUP || signo == SIGQUIT;
     if (run->alive == 0 && deadly)
         run->given_up = true;
+    if (deadly)
+        run->passed_on = signo;
     signal_running(run, signo, info->ssi_code == SI_KERNEL);
     if (signo == SIGINT && ++run->interrupts == 2 && !run->ending) {
         say(run, "interrupted twice; ending the ranks");
@@ -143,7 +146,9 @@ static void judge(job *run, int32_t rank, int status)
     if (run->decided || (!killed && number == 0))
         return;
     const char *others = run->alive > 0 ? "; ending the other ranks" : "";
-    if (killed)
+    if (killed && number == run->passed_on)
+        say(run, "interrupted (SIG%s); the job is ended", sigabbrev_np(number));
+    else if (killed)
         say(run, "rank %d (pid %d) was killed by signal %d (%s)%s", rank, run->pids[rank], number, strsignal(number),
             others);
     else

@@ -12,9 +12,8 @@
 
 /* The first of equally cheap ones is taken. */
 static const kolo_algorithm *const algorithms[] = {
-    &kolo_algorithm_ring,     &kolo_algorithm_oneshot, &kolo_algorithm_circulant,
-    &kolo_algorithm_binomial, &kolo_algorithm_chain,   &kolo_algorithm_direct,
-    &kolo_algorithm_direct_oneshot,
+    &kolo_algorithm_ring,  &kolo_algorithm_oneshot, &kolo_algorithm_circulant,      &kolo_algorithm_binomial,
+    &kolo_algorithm_chain, &kolo_algorithm_direct,  &kolo_algorithm_direct_oneshot,
 };
 
 const char *kolo_collective_name(kolo_collective collective)

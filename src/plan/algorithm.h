@@ -1,16 +1,17 @@
 /* algorithm.h - the algorithms by name: each builds a schedule and knows its price.
  *
- * Association classes. Floating-point addition is not associative, so equal bits need an equal order of additions. Every
- * operation has a class, a pure function of (collective, bytes, size) - never of fitted constants, timing, or fusion -
- * and the selector chooses only among algorithms that add in that class's order:
+ * Association classes. Floating-point addition is not associative, so equal bits need an equal order of additions.
+ * Every operation has a class, a pure function of (collective, bytes, size) - never of fitted constants, timing, or
+ * fusion - and the selector chooses only among algorithms that add in that class's order:
  *
- *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[] goes
- *                round the ring: summed starting after its owner, the owner last.     (ring, oneshot)
- *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
- *     DIRECT     the ring's order, but in one pass, so that 16-bit floats are rounded once; where all ranks share memory
+ *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[]
+ * goes round the ring: summed starting after its owner, the owner last.     (ring, oneshot) CIRCULANT  the nested order
+ * of Traeff's circulant reduce-scatter: see circulant.c.  (circulant) DIRECT     the ring's order, but in one pass, so
+ * that 16-bit floats are rounded once; where all ranks share memory
  *                ("the shape of the topology").                                  (direct, direct_oneshot)
  *
- * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT. */
+ * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT.
+ */
 #ifndef KOLO_PLAN_ALGORITHM_H
 #define KOLO_PLAN_ALGORITHM_H
 
@@ -62,15 +63,15 @@ typedef struct kolo_algorithm {
                     const kolo_price_model *model);
 } kolo_algorithm;
 
-/* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order), circulant
- * (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows. */
+/* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order),
+ * circulant (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows. */
 size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */
 
-/* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class is
- * taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others have no
- * windows). forced may be NULL. Never NULL for the four collectives that have schedules. */
+/* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class
+ * is taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others
+ * have no windows). forced may be NULL. Never NULL for the four collectives that have schedules. */
 const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
                                             int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
                                             const kolo_algorithm *forced);

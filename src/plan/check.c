@@ -1,5 +1,5 @@
-/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory and for windows, and a run
- * on expressions. */
+/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory and for windows, and a
+ * run on expressions. */
 #include "plan/check.h"
 
 #include "base/error.h"

@@ -2,7 +2,8 @@
  *
  * Jesper Larsson Traeff, "Optimal, Non-pipelined Reduce-scatter and Allreduce Algorithms", 2024. The number of blocks
  * that a rank still works on is halved in each round, rounded up: s' -> s = ceil(s'/2). It sends its blocks [s, s') to
- * position + s, for which they are the blocks [0, s'-s); it gets the same from position - s, and adds them on the right:
+ * position + s, for which they are the blocks [0, s'-s); it gets the same from position - s, and adds them on the
+ * right:
  *
  *     R[i] = R[i] op T[i],  i < s'-s
  *

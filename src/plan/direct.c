@@ -3,9 +3,10 @@
  *     chunk c     copy in ─► COPIED ─► fold own part ─► REDUCED ─► copy out ─► DONE
  *     chunk c+1              copy in ─► COPIED ─► fold ...
  *
- * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the other
- * slices' results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds DEPTH chunks in
- * turn, so it stays in the caches however large the tensor: memory sees each input read once and each output written once.
+ * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the
+ * other slices' results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds
+ * DEPTH chunks in turn, so it stays in the caches however large the tensor: memory sees each input read once and each
+ * output written once.
  *
  * A slice that is empty, or shorter than others, has nothing in some chunks: no flag is told or waited for then.
  *
@@ -26,7 +27,7 @@ enum { DEPTH = 4 };
 typedef struct direct {
     const kolo_plan_spec *spec;
     kolo_schedule *schedule;
-    int64_t chunk;  /* elements of a slice, or of all where there are no slices */
+    int64_t chunk; /* elements of a slice, or of all where there are no slices */
     int64_t chunks;
     int64_t parts;  /* of one chunk that a window holds: all ranks', or the own one alone */
     int32_t writer; /* the only rank that writes to its window, so nobody waits for what it has read; -1 if all write */
@@ -86,8 +87,8 @@ static kolo_range part(const direct *d, int32_t rank, int64_t c)
     return chunk.count > 0 ? chunk : (kolo_range){.offset = offset, .count = 0};
 }
 
-/* Where in a window a part of chunk c lies. Part k is what the window's rank adds to rank k's slice; its own is not needed
- * there: in that place is the reduced one. With one part, it is the only one. */
+/* Where in a window a part of chunk c lies. Part k is what the window's rank adds to rank k's slice; its own is not
+ * needed there: in that place is the reduced one. With one part, it is the only one. */
 static kolo_place slot(const direct *d, int32_t k, int64_t c)
 {
     return kolo_place_at(KOLO_BUFFER_WINDOW, (c % DEPTH * d->parts + (d->parts > 1 ? k : 0)) * d->chunk);
@@ -105,7 +106,8 @@ static kolo_place output_at(int64_t offset)
 
 /* ---- the stages of one chunk ------------------------------------------------------------------------ */
 
-/* In an all-reduce, who has seen a later chunk reduced and copied in by all knows that they have read the earlier ones. */
+/* In an all-reduce, who has seen a later chunk reduced and copied in by all knows that they have read the earlier ones.
+ */
 static bool needs_room_told(const direct *d)
 {
     return d->spec->collective != KOLO_ALLREDUCE;
@@ -218,7 +220,8 @@ static kolo_status size_chunks(direct *d, int64_t longest, int64_t steps_per_chu
     d->chunk = d->chunk < room ? d->chunk : room;
     d->chunk = d->chunk < longest ? d->chunk : longest;
     if (spec->window_count == 0)
-        return kolo_fail(KOLO_ERR_UNSUPPORTED, "the direct algorithms need memory that all ranks share, and there is none");
+        return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                         "the direct algorithms need memory that all ranks share, and there is none");
     if (d->chunk < 1 || kolo_plan_chunks(longest, d->chunk) > STEPS_MAX / steps_per_chunk)
         return kolo_fail(KOLO_ERR_UNSUPPORTED,
                          "shared windows of %lld elements are too small for %lld elements on %d ranks; raise "
@@ -303,7 +306,8 @@ static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *sche
 /* ---- prices ------------------------------------------------------------------------------------------- */
 
 /* Work per byte as the stages above do it; alpha per flight of a flag. */
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model)
+static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
+                    const kolo_price_model *model)
 {
     (void)chunk_bytes;
     if (size == 1)

@@ -1,8 +1,8 @@
 /* dryrun.c - executes all ranks' schedules together, on expressions.
  *
  * A value is an expression and the element it belongs to. A SEND is over once its RECV is posted, and only then are the
- * values taken and put: the strictest rendezvous there is. Which of the runnable steps goes first is drawn. That every WAIT
- * is over some time is known already, from windows.c. */
+ * values taken and put: the strictest rendezvous there is. Which of the runnable steps goes first is drawn. That every
+ * WAIT is over some time is known already, from windows.c. */
 #include "plan/dryrun.h"
 
 #include "base/error.h"
@@ -23,8 +23,8 @@ typedef struct actor {
     value *memory;                     /* owns the buffers below, but for the window */
     value *buffers[KOLO_BUFFER_COUNT]; /* in place two are the same; owns the window */
     int64_t flags[KOLO_FLAG_COUNT];
-    uint32_t *waits;   /* per step: dependencies that are not over */
-    bool *is_posted;   /* per step: a SEND or RECV that could start */
+    uint32_t *waits; /* per step: dependencies that are not over */
+    bool *is_posted; /* per step: a SEND or RECV that could start */
     size_t done;
 } actor;
 
@@ -35,7 +35,8 @@ typedef struct dryrun {
     actor *actors;
     kolo_partner *runnable;
     size_t runnable_count;
-    kolo_partner *waiting; /* WAITs that could start, and are not over: at most one per rank, as windows demand a chain */
+    kolo_partner
+        *waiting; /* WAITs that could start, and are not over: at most one per rank, as windows demand a chain */
     size_t waiting_count;
 } dryrun;
 
@@ -160,8 +161,7 @@ static kolo_status fold_element(dryrun *run, int32_t rank, uint32_t index, int64
         if (k > 1 && from->element != result->element)
             return fail_at(run, rank, index, step->dst_offset + i, "combines two different elements");
         kolo_expression sum =
-            k == 1 ? from->expression
-                   : kolo_expression_sum(&run->expressions, result->expression, from->expression);
+            k == 1 ? from->expression : kolo_expression_sum(&run->expressions, result->expression, from->expression);
         if (sum == KOLO_EXPRESSION_NONE)
             return out_of_memory(run);
         *result = (value){.expression = sum, .element = from->element};

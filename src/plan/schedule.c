@@ -120,8 +120,8 @@ static const char *range_format(uint8_t buffer, int64_t offset, int64_t count, c
                                                          [KOLO_BUFFER_OUTPUT] = "output",
                                                          [KOLO_BUFFER_SCRATCH] = "scratch",
                                                          [KOLO_BUFFER_WINDOW] = "window"};
-    snprintf(text, capacity, "%s[%" PRId64 "..%" PRId64 ")", buffer < KOLO_BUFFER_COUNT ? names[buffer] : "?",
-             offset, (int64_t)((uint64_t)offset + (uint64_t)count));
+    snprintf(text, capacity, "%s[%" PRId64 "..%" PRId64 ")", buffer < KOLO_BUFFER_COUNT ? names[buffer] : "?", offset,
+             (int64_t)((uint64_t)offset + (uint64_t)count));
     return text;
 }
 

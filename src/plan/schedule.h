@@ -6,27 +6,28 @@
  *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
  *     OUTPUT   the result
  *     SCRATCH  scratch_count elements of the executor's
- *     WINDOW   window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes only its own
+ *     WINDOW   window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes only
+ * its own
  *
  * Steps:
  *     SEND     a[a_offset .. +count] to peer, as message number `message` of this pair
  *     RECV     dst[dst_offset .. +count] from peer, message number `message` of this pair
  *     REDUCE   dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
- *     COPY     dst = a (skipped where both are the same memory); FINAL as above. With a window: peer's, as a; own, as dst
- *     FOLD     dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last: the own
- *              one from INPUT at b_offset, the others from their WINDOWs at a_offset; FINAL as above
- *     NOTIFY   own flag number `message` becomes `count`: everybody may see that steps before it are over
- *     WAIT     until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
+ *     COPY     dst = a (skipped where both are the same memory); FINAL as above. With a window: peer's, as a; own, as
+ * dst FOLD     dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last:
+ * the own one from INPUT at b_offset, the others from their WINDOWs at a_offset; FINAL as above NOTIFY   own flag
+ * number `message` becomes `count`: everybody may see that steps before it are over WAIT     until flag `message` of
+ * rank `peer` (-1: of all other ranks) is at least `count`
  *
  * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks,
- * and every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the schedule
- * before. A rank writes to its window only after such a WAIT for all, and touches no window after its DONE is at the total:
- * so any two schedules may follow each other on the same windows. What a WAIT waits for is told, no more and no less. With
- * windows, the steps are one chain, each one after the one before it, and none of them sends; windows are for COPY and FOLD
- * alone.
+ * and every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the
+ * schedule before. A rank writes to its window only after such a WAIT for all, and touches no window after its DONE is
+ * at the total: so any two schedules may follow each other on the same windows. What a WAIT waits for is told, no more
+ * and no less. With windows, the steps are one chain, each one after the one before it, and none of them sends; windows
+ * are for COPY and FOLD alone.
  *
- * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten). Dependencies
- * always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
+ * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten).
+ * Dependencies always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
  *
  * The same schedule is run (engine/executor), checked (plan/check), priced (plan/price) and simulated. */
 #ifndef KOLO_PLAN_SCHEDULE_H
@@ -57,13 +58,13 @@ typedef enum kolo_buffer {
 typedef enum kolo_flag { KOLO_FLAG_COPIED, KOLO_FLAG_REDUCED, KOLO_FLAG_DONE, KOLO_FLAG_COUNT } kolo_flag;
 
 typedef struct kolo_step {
-    uint8_t kind; /* kolo_step_kind */
-    uint8_t dst;  /* kolo_buffer; RECV, REDUCE, COPY, FOLD */
-    uint8_t a, b; /* kolo_buffer; SEND, REDUCE, COPY, FOLD / REDUCE, FOLD */
-    bool final;   /* REDUCE, COPY, FOLD */
-    int32_t peer; /* SEND, RECV, COPY from a window, FOLD, WAIT */
+    uint8_t kind;     /* kolo_step_kind */
+    uint8_t dst;      /* kolo_buffer; RECV, REDUCE, COPY, FOLD */
+    uint8_t a, b;     /* kolo_buffer; SEND, REDUCE, COPY, FOLD / REDUCE, FOLD */
+    bool final;       /* REDUCE, COPY, FOLD */
+    int32_t peer;     /* SEND, RECV, COPY from a window, FOLD, WAIT */
     uint32_t message; /* SEND, RECV; the kolo_flag of NOTIFY, WAIT */
-    uint32_t hop; /* round of the algorithm, for error texts: "ring step 3" */
+    uint32_t hop;     /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;
 } kolo_step;
 

@@ -1,8 +1,8 @@
 /* windows.c - finds ranks that race for a window, with vector clocks (Fidge 1988; Mattern 1989).
  *
- * Each rank's steps are a chain, so what a rank knows is how many steps of every other rank are over for sure. It learns by
- * WAITs alone: of the NOTIFY that it waits for, and all that the other rank knew then. A WAIT counts on the first NOTIFY
- * that is enough, no later one: so the order found is the one that every run keeps. */
+ * Each rank's steps are a chain, so what a rank knows is how many steps of every other rank are over for sure. It
+ * learns by WAITs alone: of the NOTIFY that it waits for, and all that the other rank knew then. A WAIT counts on the
+ * first NOTIFY that is enough, no later one: so the order found is the one that every run keeps. */
 #include "plan/windows.h"
 
 #include "base/error.h"
@@ -146,8 +146,8 @@ static kolo_status advance_all(witness *all, int32_t size)
 
 /* ---- who touches what ------------------------------------------------------------------------ */
 
-/* Counts; and lists, where there is a list. A rank's own reads and writes are ordered by its chain: only what it writes and
- * what it reads of others matters. */
+/* Counts; and lists, where there is a list. A rank's own reads and writes are ordered by its chain: only what it writes
+ * and what it reads of others matters. */
 static size_t list_accesses(const kolo_schedule *schedule, int32_t rank, int32_t size, access *list)
 {
     size_t count = 0;
@@ -197,8 +197,7 @@ static kolo_status find_race(const witness *all, int32_t size, const access *lis
                              "step %u (%s)",
                              a->window, (long long)b->begin, a->rank, a->step,
                              kolo_step_format(&all[a->rank].schedule->steps[a->step], one, sizeof(one)), b->rank,
-                             b->step,
-                             kolo_step_format(&all[b->rank].schedule->steps[b->step], other, sizeof(other)));
+                             b->step, kolo_step_format(&all[b->rank].schedule->steps[b->step], other, sizeof(other)));
         }
     }
     return KOLO_OK;
@@ -226,8 +225,7 @@ kolo_status kolo_windows_check(const kolo_schedule *schedules, int32_t size)
     if (!kolo_form_is_windowed(&schedules[0]))
         return KOLO_OK;
     witness *all = calloc((size_t)size, sizeof(*all));
-    kolo_status status =
-        all ? KOLO_OK : kolo_fail(KOLO_ERR_MEMORY, "no memory to check schedules of %d ranks", size);
+    kolo_status status = all ? KOLO_OK : kolo_fail(KOLO_ERR_MEMORY, "no memory to check schedules of %d ranks", size);
     for (int32_t rank = 0; status == KOLO_OK && rank < size; rank++)
         status = start(&all[rank], &schedules[rank], size);
     for (int32_t rank = 0; status == KOLO_OK && rank < size; rank++)

@@ -37,4 +37,7 @@ bool train_checkpoint_read(train_checkpoint *checkpoint, const char *path, train
 /* Writes bytes to path atomically, as above; also used for the final parameters. */
 bool train_file_replace(const char *path, const void *data, size_t bytes, train_failure *failure);
 
+/* Whether train_file_replace() could write path now; to be asked before hours of work. Changes nothing at path. */
+bool train_file_check(const char *path, train_failure *failure);
+
 #endif

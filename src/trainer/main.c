@@ -1,4 +1,5 @@
 /* main.c - kolo-train: options, joining and leaving the job, exit status. */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,10 @@
 
 enum { EXIT_USAGE = 2 };
 
-/* Before the job is joined. Help is printed once; errors by every rank: the launcher may end all when one leaves. */
+/* How long the other ranks let rank 0 tell what is wrong with the arguments. Its end makes the launcher end them. */
+enum { RANK_0_FIRST_MS = 1000 };
+
+/* Before the job is joined. */
 static bool is_first_rank(void)
 {
     const char *rank = getenv("RANK");
@@ -33,12 +37,17 @@ int main(int argc, char **argv)
     train_exchange exchange;
 
     if (!train_options_parse(&options, argc, argv, &failure)) {
+        /* Once, where all ranks were started alike; a rank that alone is wrong says so a little later. */
+        if (!is_first_rank())
+            (void)poll(NULL, 0, RANK_0_FIRST_MS);
         fprintf(stderr, "kolo-train: %s\n", failure.text);
         return EXIT_USAGE;
     }
-    if (options.help) {
-        if (is_first_rank())
+    if (options.help || options.version) {
+        if (is_first_rank() && options.help)
             train_options_print_help(stdout);
+        else if (is_first_rank())
+            printf("kolo-train %s\n", kolo_version());
         return EXIT_SUCCESS;
     }
     if (!train_exchange_init(&exchange, &failure))

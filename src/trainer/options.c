@@ -61,6 +61,7 @@ static const option_row rows[] = {
     {"--log-loss", OPTION_TEXT, AT(log_loss), 0, 0, "FILE", "write a line \"epoch step loss\" per step"},
     {"--dump-params", OPTION_TEXT, AT(dump), 0, 0, "FILE", "write the final parameters as raw float32"},
     {"--help", OPTION_FLAG, AT(help), 0, 0, NULL, "show this text"},
+    {"--version", OPTION_FLAG, AT(version), 0, 0, NULL, "show the version"},
 };
 
 static const train_options defaults = {
@@ -224,7 +225,7 @@ bool train_options_parse(train_options *options, int argc, char **argv, train_fa
         if (!parse_value(options, row, value, failure))
             return false;
     }
-    return options->help || check_together(options, failure);
+    return options->help || options->version || check_together(options, failure);
 }
 
 void train_options_print_help(FILE *file)

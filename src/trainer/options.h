@@ -15,6 +15,7 @@ typedef enum train_decay { TRAIN_DECAY_NONE, TRAIN_DECAY_COSINE, TRAIN_DECAY_STE
 
 typedef struct train_options {
     bool help;
+    bool version;
     bool resume;
     const char *data;       /* folder */
     const char *checkpoint; /* NULL: none */

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static bool write_all(int fd, const void *data, size_t bytes)
@@ -55,13 +56,35 @@ static void sync_folder(const char *path)
     close(fd);
 }
 
+static bool name_temporary(const char *path, char temporary[PATH_MAX], train_failure *failure)
+{
+    int length = snprintf(temporary, PATH_MAX, "%s.tmp", path);
+
+    return (length >= 0 && length < PATH_MAX) ||
+           train_fail(failure, "cannot write %.64s...: the name is too long", path);
+}
+
+bool train_file_check(const char *path, train_failure *failure)
+{
+    char temporary[PATH_MAX];
+    struct stat there;
+
+    if (stat(path, &there) == 0 && !S_ISREG(there.st_mode))
+        return train_fail(failure, "cannot write %s: there is something that is not a regular file", path);
+    if (!name_temporary(path, temporary, failure))
+        return false;
+    if (!write_file(temporary, NULL, 0))
+        return train_fail(failure, "cannot write %s: %s", path, strerror(errno));
+    (void)unlink(temporary);
+    return true;
+}
+
 bool train_file_replace(const char *path, const void *data, size_t bytes, train_failure *failure)
 {
     char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.tmp", path);
 
-    if (length < 0 || (size_t)length >= sizeof temporary)
-        return train_fail(failure, "cannot write %.64s...: the name is too long", path);
+    if (!name_temporary(path, temporary, failure))
+        return false;
     if (!write_file(temporary, data, bytes) || rename(temporary, path) != 0) {
         int reason = errno;
 

@@ -43,14 +43,21 @@ static uint32_t fingerprint(const train_session *session)
     return (uint32_t)crc32_z(crc, (const Bytef *)o->hidden, sizeof o->hidden);
 }
 
-static bool open_loss_log(train_session *session, train_failure *failure)
+/* What is written later, too: that it cannot be written is told before the training, not after it. */
+static bool open_outputs(train_session *session, train_failure *failure)
 {
-    const char *path = session->options->log_loss;
+    const train_options *options = session->options;
 
-    if (path == NULL || session->exchange->rank != 0)
+    if (session->exchange->rank != 0)
         return true;
-    session->loss_log = fopen(path, "we");
-    return session->loss_log != NULL || train_fail(failure, "cannot write %s: %s", path, strerror(errno));
+    if ((options->checkpoint != NULL && !train_file_check(options->checkpoint, failure)) ||
+        (options->dump != NULL && !train_file_check(options->dump, failure)))
+        return false;
+    if (options->log_loss == NULL)
+        return true;
+    session->loss_log = fopen(options->log_loss, "we");
+    return session->loss_log != NULL ||
+           train_fail(failure, "cannot write %s: %s", options->log_loss, strerror(errno));
 }
 
 static bool allocate(train_session *session, train_failure *failure)
@@ -68,7 +75,7 @@ static bool allocate(train_session *session, train_failure *failure)
                               exchange->ranks, failure) &&
            train_exchange_alloc(exchange, model->vector_count, &session->parameters, failure) &&
            train_exchange_alloc(exchange, model->vector_count, &session->gradient, failure) &&
-           open_loss_log(session, failure);
+           open_outputs(session, failure);
 }
 
 /* BLAS gives the same bits only while its threads are the same number, so it is set, never left to chance. */

@@ -160,3 +160,29 @@ kolo_request *cluster_submit(cluster *c, int32_t rank, const cluster_tensor *ten
     kolo_sim_wake_at(c->sim, rank, kolo_sim_now(c->sim));
     return request;
 }
+
+/* What tests say often. */
+
+cluster_tensor cluster_vector(const char *name, float *data, int64_t count)
+{
+    return (cluster_tensor){
+        .name = name, .collective = KOLO_ALLREDUCE, .type = KOLO_DTYPE_FLOAT32, .output = data, .count = count};
+}
+
+void cluster_expect_error(kolo_request *request, kolo_status status, const char *part)
+{
+    assert_true(kolo_request_is_done(request));
+    assert_int_equal(request->status, status);
+    assert_non_null(request->error);
+    if (strstr(request->error->message, part) == NULL)
+        fail_msg("'%s' is not in '%s'", part, request->error->message);
+    kolo_request_release(request);
+}
+
+void cluster_expect_success(kolo_request *request)
+{
+    assert_true(kolo_request_is_done(request));
+    if (request->status != KOLO_OK)
+        fail_msg("%s", request->error->message);
+    kolo_request_release(request);
+}

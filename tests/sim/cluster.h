@@ -58,6 +58,12 @@ typedef struct cluster_tensor {
     kolo_done_fn done;
     void *user;
 } cluster_tensor;
+/* A float32 all-reduce, in place. */
+cluster_tensor cluster_vector(const char *name, float *data, int64_t count);
 kolo_request *cluster_submit(cluster *c, int32_t rank, const cluster_tensor *tensor);
+
+/* The request is over, well or with this status and a message that contains `part`. Both give the handle back. */
+void cluster_expect_success(kolo_request *request);
+void cluster_expect_error(kolo_request *request, kolo_status status, const char *part);
 
 #endif

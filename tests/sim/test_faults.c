@@ -1,5 +1,5 @@
-/* test_faults.c - what goes wrong, on the simulated network: ranks that disagree, stay away, die, or talk nonsense.
- * Every request ends, on every rank, with an error that names who it was. */
+/* test_faults.c - what goes wrong, on the simulated network: ranks that disagree, die, or talk nonsense (test_late.c:
+ * that stay away). Every request ends, on every rank, with an error that names who it was. */
 #include "sim/cluster.h"
 
 #include "base/clock.h"
@@ -14,30 +14,6 @@
 
 enum { EVENTS_MAX = 2 * 1000 * 1000, STEP_TENSORS = 30 };
 
-static cluster_tensor vector(const char *name, float *data, int64_t count)
-{
-    return (cluster_tensor){
-        .name = name, .collective = KOLO_ALLREDUCE, .type = KOLO_DTYPE_FLOAT32, .output = data, .count = count};
-}
-
-static void expect_error(kolo_request *request, kolo_status status, const char *part)
-{
-    assert_true(kolo_request_is_done(request));
-    assert_int_equal(request->status, status);
-    assert_non_null(request->error);
-    if (strstr(request->error->message, part) == NULL)
-        fail_msg("'%s' is not in '%s'", part, request->error->message);
-    kolo_request_release(request);
-}
-
-static void expect_success(kolo_request *request)
-{
-    assert_true(kolo_request_is_done(request));
-    if (request->status != KOLO_OK)
-        fail_msg("%s", request->error->message);
-    kolo_request_release(request);
-}
-
 /* ---- disagreement ------------------------------------------------------------------------------------------- */
 
 /* window_bytes > 0: with shared memory, so that from the second round on small tensors go the express way. */
@@ -50,7 +26,7 @@ static void disagree(int32_t size, int32_t odd, size_t window_bytes)
     for (int round = 0; round < 3; round++) {
         /* Round 1: one rank disagrees. Rounds 0 and 2 are in order: a slot exists before, and again after. */
         for (int32_t r = 0; r < size; r++) {
-            cluster_tensor tensor = vector("w", data[r], round == 1 && r == odd ? 5 : 4);
+            cluster_tensor tensor = cluster_vector("w", data[r], round == 1 && r == odd ? 5 : 4);
             requests[r] = cluster_submit(&net, r, &tensor);
         }
         cluster_settle(&net, EVENTS_MAX);
@@ -58,9 +34,9 @@ static void disagree(int32_t size, int32_t odd, size_t window_bytes)
         snprintf(expected, sizeof(expected), "rank %d: allreduce sum float32 [5]", odd);
         for (int32_t r = 0; r < size; r++)
             if (round == 1)
-                expect_error(requests[r], KOLO_ERR_MISMATCH, expected);
+                cluster_expect_error(requests[r], KOLO_ERR_MISMATCH, expected);
             else
-                expect_success(requests[r]);
+                cluster_expect_success(requests[r]);
     }
     cluster_fini(&net);
 }
@@ -85,14 +61,14 @@ static void mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_a
     kolo_request *requests[3];
     cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
     for (int32_t r = 0; r < 3; r++) {
-        cluster_tensor tensor = vector("w", data[r], 4);
+        cluster_tensor tensor = cluster_vector("w", data[r], 4);
         requests[r] = cluster_submit(&net, r, &tensor);
     }
     cluster_settle(&net, EVENTS_MAX);
     for (int32_t r = 0; r < 3; r++)
-        expect_success(requests[r]);
+        cluster_expect_success(requests[r]);
 
-    cluster_tensor same = vector("w", data[0], 4), other = vector("w", data[1], 5);
+    cluster_tensor same = cluster_vector("w", data[0], 4), other = cluster_vector("w", data[1], 5);
     requests[0] = cluster_submit(&net, 0, &same);
     requests[1] = cluster_submit(&net, 1, &other);
     cluster_settle(&net, EVENTS_MAX);
@@ -105,7 +81,7 @@ static void mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_a
     assert_false(kolo_engine_awake(net.engines[0]));
     cluster_settle(&net, EVENTS_MAX);
     for (int32_t r = 0; r < 3; r++)
-        expect_error(requests[r], KOLO_ERR_MISMATCH, "rank 1: allreduce sum float32 [5]");
+        cluster_expect_error(requests[r], KOLO_ERR_MISMATCH, "rank 1: allreduce sum float32 [5]");
     cluster_fini(&net);
 }
 
@@ -136,12 +112,12 @@ static void mismatch__of_operator_type_and_kind_is_found(void **state)
         kolo_request *requests[3];
         cluster_init(&net, &(cluster_options){.size = 3, .seed = i});
         for (int32_t r = 0; r < 3; r++) {
-            cluster_tensor usual = vector("x", data[r], 4);
+            cluster_tensor usual = cluster_vector("x", data[r], 4);
             requests[r] = cluster_submit(&net, r, r == 1 ? &cases[i].odd : &usual);
         }
         cluster_settle(&net, EVENTS_MAX);
         for (int32_t r = 0; r < 3; r++)
-            expect_error(requests[r], KOLO_ERR_MISMATCH, cases[i].text);
+            cluster_expect_error(requests[r], KOLO_ERR_MISMATCH, cases[i].text);
         cluster_fini(&net);
     }
 }
@@ -157,179 +133,16 @@ static void changed_shape__on_all_ranks_starts_over(void **state)
         for (int32_t r = 0; r < 5; r++) {
             for (int64_t i = 0; i < count; i++)
                 data[r][i] = (float)(r + i);
-            cluster_tensor tensor = vector("w", data[r], count);
+            cluster_tensor tensor = cluster_vector("w", data[r], count);
             requests[r] = cluster_submit(&net, r, &tensor);
         }
         cluster_settle(&net, EVENTS_MAX);
         for (int32_t r = 0; r < 5; r++) {
-            expect_success(requests[r]);
+            cluster_expect_success(requests[r]);
             for (int64_t i = 0; i < count; i++)
                 assert_true(data[r][i] == (float)(10 + 5 * i));
         }
     }
-    cluster_fini(&net);
-}
-
-/* ---- ranks that stay away ------------------------------------------------------------------------------------- */
-
-typedef struct lines {
-    int count;
-    char last[1024];
-    const char *wanted;
-    int found;
-} lines;
-
-static void count_line(void *user, kolo_log_level level, const char *line)
-{
-    lines *seen = user;
-    if (level > KOLO_LOG_WARN)
-        return;
-    seen->count++;
-    snprintf(seen->last, sizeof(seen->last), "%s", line);
-    seen->found += seen->wanted != NULL && strstr(line, seen->wanted) != NULL;
-}
-
-static void missing_rank__is_named_at_the_deadline_on_all_others(void **state)
-{
-    (void)state;
-    static float data[CLUSTER_MAX][4];
-    const struct {
-        int32_t size, missing;
-    } cases[] = {{2, 1}, {2, 0}, {5, 3}, {9, 8}, {20, 0}, {20, 1}, {20, 11}};
-    /* Twice: without shared memory, and with it, on the express way after a first round. */
-    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
-        cluster net;
-        kolo_request *requests[CLUSTER_MAX];
-        size_t window_bytes = i % 2 == 0 ? 0 : 8 << 20;
-        cluster_init(&net, &(cluster_options){.size = cases[i / 2].size, .seed = i, .window_bytes = window_bytes});
-        for (int32_t r = 0; r < cases[i / 2].size; r++) {
-            cluster_tensor tensor = vector("late", data[r], 4);
-            requests[r] = cluster_submit(&net, r, &tensor);
-        }
-        cluster_settle(&net, EVENTS_MAX);
-        for (int32_t r = 0; r < cases[i / 2].size; r++)
-            expect_success(requests[r]);
-        for (int32_t r = 0; r < cases[i / 2].size; r++) {
-            cluster_tensor tensor = vector("late", data[r], 4);
-            tensor.timeout_ns = KOLO_NS_PER_S;
-            if (r != cases[i / 2].missing)
-                requests[r] = cluster_submit(&net, r, &tensor);
-        }
-        cluster_settle(&net, EVENTS_MAX);
-        for (int32_t r = 0; r < cases[i / 2].size; r++) {
-            if (r == cases[i / 2].missing)
-                continue;
-            char expected[64];
-            snprintf(expected, sizeof(expected), "not submitted by rank %d;", cases[i / 2].missing);
-            expect_error(requests[r], KOLO_ERR_TIMEOUT, expected);
-        }
-        cluster_fini(&net);
-    }
-}
-
-static void missing_rank__is_warned_about_while_it_lasts(void **state)
-{
-    (void)state;
-    static float data[3][4];
-    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
-    cluster net;
-    kolo_request *requests[3];
-    cluster_init(&net,
-                 &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
-    cluster_tensor tensor[3];
-    for (int32_t r = 0; r < 3; r++)
-        tensor[r] = vector("slow", data[r], 4);
-    requests[0] = cluster_submit(&net, 0, &tensor[0]);
-    requests[1] = cluster_submit(&net, 1, &tensor[1]);
-    while (kolo_sim_now(net.sim) < 10 * KOLO_NS_PER_S)
-        assert_true(cluster_event(&net));
-    assert_int_equal(seen.found, 1); /* once, not every time it looks */
-    requests[2] = cluster_submit(&net, 2, &tensor[2]);
-    cluster_settle(&net, EVENTS_MAX);
-    for (int32_t r = 0; r < 3; r++)
-        expect_success(requests[r]);
-    cluster_fini(&net);
-}
-
-/* Small tensors in shared memory: rounds are posted, not reported. */
-static void missing_rank__is_warned_about_in_every_posted_round(void **state)
-{
-    (void)state;
-    static float data[3][4];
-    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
-    cluster net;
-    kolo_request *requests[3];
-    cluster_options options = {.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .window_bytes = 8 << 20, .log = count_line};
-    options.log_user = &seen;
-    cluster_init(&net, &options);
-    for (int round = 0; round < 3; round++) {
-        for (int32_t r = 0; r < 3; r++) {
-            int64_t until_ns = kolo_sim_now(net.sim) + 10 * KOLO_NS_PER_S;
-            while (round > 0 && r == 2 && kolo_sim_now(net.sim) < until_ns)
-                assert_true(cluster_event(&net));
-            cluster_tensor tensor = vector("slow", data[r], 4);
-            requests[r] = cluster_submit(&net, r, &tensor);
-        }
-        cluster_settle(&net, EVENTS_MAX);
-        assert_int_equal(seen.found, round);
-        for (int32_t r = 0; r < 3; r++)
-            expect_success(requests[r]);
-    }
-    cluster_fini(&net);
-}
-
-/* The rank that described another shape is not the late one. */
-static void missing_rank__is_told_from_one_that_disagrees(void **state)
-{
-    (void)state;
-    static float data[4][8];
-    cluster net;
-    kolo_request *requests[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
-    for (int32_t r = 0; r < 3; r++) {
-        cluster_tensor tensor = vector("w", data[r], 4);
-        requests[r] = cluster_submit(&net, r, &tensor);
-    }
-    cluster_settle(&net, EVENTS_MAX);
-    for (int32_t r = 0; r < 3; r++)
-        expect_success(requests[r]);
-    cluster_tensor same = vector("w", data[0], 4), other = vector("w", data[1], 5);
-    same.timeout_ns = KOLO_NS_PER_S;
-    requests[0] = cluster_submit(&net, 0, &same);
-    requests[1] = cluster_submit(&net, 1, &other);
-    cluster_settle(&net, EVENTS_MAX);
-    for (int32_t r = 0; r < 2; r++) {
-        assert_string_equal(requests[r]->error->ranks, "2");
-        expect_error(requests[r], KOLO_ERR_TIMEOUT, "'w' passed its deadline");
-    }
-    cluster_fini(&net);
-}
-
-static void rank_that_stops_while_data_moves__is_warned_about(void **state)
-{
-    (void)state;
-    static float data[3][3000];
-    lines seen = {.wanted = "'big': its data has not moved for"};
-    cluster net;
-    kolo_request *requests[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
-    for (int32_t r = 0; r < 3; r++) {
-        cluster_tensor tensor = vector("big", data[r], 3000);
-        requests[r] = cluster_submit(&net, r, &tensor);
-    }
-    kolo_sim_counters sent = {0};
-    for (; sent.data_messages < 3; kolo_sim_count(net.sim, 1, &sent))
-        assert_true(cluster_event(&net));
-    net.crashed[2] = true; /* stopped, not dead: it is not stepped any more, and nobody is told */
-    while (kolo_sim_now(net.sim) < 5 * KOLO_NS_PER_S)
-        assert_true(cluster_event(&net));
-    assert_int_equal(seen.found, 2); /* once on each of the others */
-    assert_non_null(strstr(seen.last, "waiting for rank"));
-    net.crashed[2] = false;
-    kolo_sim_wake_at(net.sim, 2, kolo_sim_now(net.sim));
-    cluster_settle(&net, EVENTS_MAX);
-    for (int32_t r = 0; r < 3; r++)
-        expect_success(requests[r]);
     cluster_fini(&net);
 }
 
@@ -349,7 +162,7 @@ static void crash_once(uint64_t seed)
     for (int t = 0; t < TENSORS; t++)
         for (int32_t r = 0; r < size; r++) {
             static const char *const names[TENSORS] = {"a", "b", "c", "d", "e", "f"};
-            cluster_tensor tensor = vector(names[t], data[r][t], 300);
+            cluster_tensor tensor = cluster_vector(names[t], data[r][t], 300);
             requests[r][t] = cluster_submit(&net, r, &tensor);
         }
     while (net.events < crash_at && cluster_event(&net))
@@ -363,9 +176,9 @@ static void crash_once(uint64_t seed)
             if (r == victim)
                 kolo_request_release(requests[r][t]);
             else if (requests[r][t]->status == KOLO_OK)
-                expect_success(requests[r][t]);
+                cluster_expect_success(requests[r][t]);
             else
-                expect_error(requests[r][t], KOLO_ERR_PEER, expected);
+                cluster_expect_error(requests[r][t], KOLO_ERR_PEER, expected);
         }
     cluster_fini(&net);
 }
@@ -385,10 +198,10 @@ static void broken_job__fails_later_submissions_too(void **state)
     cluster_init(&net, &(cluster_options){.size = 3, .seed = 3});
     cluster_crash(&net, 2);
     cluster_settle(&net, EVENTS_MAX);
-    cluster_tensor tensor = vector("after", data, 4);
+    cluster_tensor tensor = cluster_vector("after", data, 4);
     kolo_request *request = cluster_submit(&net, 0, &tensor);
     cluster_settle(&net, EVENTS_MAX);
-    expect_error(request, KOLO_ERR_PEER, "rank 2 is gone");
+    cluster_expect_error(request, KOLO_ERR_PEER, "rank 2 is gone");
     cluster_fini(&net);
 }
 
@@ -409,7 +222,7 @@ static void submit_again(void *user, kolo_request *request, kolo_status status)
     (void)status;
     if (++self->calls == CALLS_MAX || self->stop)
         return;
-    cluster_tensor tensor = vector("again", self->data, 4);
+    cluster_tensor tensor = cluster_vector("again", self->data, 4);
     tensor.done = submit_again;
     tensor.user = self;
     kolo_request_release(cluster_submit(self->net, 0, &tensor));
@@ -442,7 +255,7 @@ static void garbage__breaks_the_job_and_names_its_sender(void **state)
         kolo_rng rng = {.state = seed};
         cluster net;
         cluster_init(&net, &(cluster_options){.size = 3, .seed = seed});
-        cluster_tensor tensor = vector("w", data[0], 4);
+        cluster_tensor tensor = cluster_vector("w", data[0], 4);
         kolo_request *request = cluster_submit(&net, 0, &tensor);
         /* A plausible header, then noise. */
         uint8_t noise[64] = {0x4b, 1, (uint8_t)(1 + seed % 3), 0, 0, 0, 0, 0};
@@ -452,7 +265,7 @@ static void garbage__breaks_the_job_and_names_its_sender(void **state)
         noise[8] |= 0x40; /* no valid entry begins so */
         assert_int_equal(kolo_sim_transport()->send_control(net.transports[2], 0, noise, size), KOLO_OK);
         cluster_settle(&net, EVENTS_MAX);
-        expect_error(request, KOLO_ERR_PROTOCOL, "rank 2");
+        cluster_expect_error(request, KOLO_ERR_PROTOCOL, "rank 2");
         cluster_fini(&net);
     }
 }
@@ -474,13 +287,13 @@ static void steady_state__costs_one_message_up_and_one_down_per_link(void **stat
                 for (int t = 0; t < STEP_TENSORS; t++) {
                     char name[8];
                     snprintf(name, sizeof(name), "t%d", t);
-                    cluster_tensor tensor = vector(name, data[r][t], 4);
+                    cluster_tensor tensor = cluster_vector(name, data[r][t], 4);
                     requests[r][t] = cluster_submit(&net, r, &tensor);
                 }
             cluster_settle(&net, EVENTS_MAX);
             for (int32_t r = 0; r < size; r++)
                 for (int t = 0; t < STEP_TENSORS; t++)
-                    expect_success(requests[r][t]);
+                    cluster_expect_success(requests[r][t]);
             /* All tensors of a step were there at once: one report up and one batch down each link. */
             assert_int_equal(cluster_control_messages(&net) - before, 2 * (size - 1));
         }
@@ -498,12 +311,12 @@ static void windows__that_are_too_small_are_done_without(void **state)
     cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .groups_in_flight = 64, .window_bytes = 2048});
     for (int32_t r = 0; r < 3; r++) {
         data[r][99] = 1;
-        cluster_tensor tensor = vector("w", data[r], 100);
+        cluster_tensor tensor = cluster_vector("w", data[r], 100);
         requests[r] = cluster_submit(&net, r, &tensor);
     }
     cluster_settle(&net, EVENTS_MAX);
     for (int32_t r = 0; r < 3; r++) {
-        expect_success(requests[r]);
+        cluster_expect_success(requests[r]);
         assert_true(data[r][99] > 2.5f && data[r][99] < 3.5f);
     }
     cluster_fini(&net);
@@ -520,12 +333,12 @@ static void forced_algorithm__moves_small_tensors_in_every_round(void **state)
     for (int round = 0; round < 3; round++) {
         kolo_request *requests[3];
         for (int32_t r = 0; r < 3; r++) {
-            cluster_tensor tensor = vector("w", data[r], 4);
+            cluster_tensor tensor = cluster_vector("w", data[r], 4);
             requests[r] = cluster_submit(&net, r, &tensor);
         }
         cluster_settle(&net, EVENTS_MAX);
         for (int32_t r = 0; r < 3; r++)
-            expect_success(requests[r]);
+            cluster_expect_success(requests[r]);
         kolo_sim_counters sent;
         kolo_sim_count(net.sim, 0, &sent);
         assert_true(sent.data_messages > before);
@@ -541,11 +354,6 @@ int main(void)
         cmocka_unit_test(mismatch__with_a_post_that_comes_as_the_root_falls_asleep_keeps_it_awake),
         cmocka_unit_test(mismatch__of_operator_type_and_kind_is_found),
         cmocka_unit_test(changed_shape__on_all_ranks_starts_over),
-        cmocka_unit_test(missing_rank__is_named_at_the_deadline_on_all_others),
-        cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
-        cmocka_unit_test(missing_rank__is_warned_about_in_every_posted_round),
-        cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
-        cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
         cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
         cmocka_unit_test(broken_job__fails_later_submissions_too),
         cmocka_unit_test(broken_job__is_left_by_a_step_though_callbacks_submit_again),

@@ -121,7 +121,8 @@ class kolo_api(Structure):
 
 
 def candidates():
-    """Where libkolo.so is looked for, best first: $KOLO_LIBRARY alone; else beside this package, then the system's."""
+    """Where libkolo.so is looked for, best first: $KOLO_LIBRARY alone; else what belongs to this package (the same prefix, or
+    build/release of the same source tree), then the system's."""
     chosen = os.environ.get("KOLO_LIBRARY")
     if chosen:
         return [chosen]
@@ -130,6 +131,8 @@ def candidates():
     if here.parts[-4:-1] == ("share", "kolo", "python"):  # installed: PREFIX/share/kolo/python/kolo
         prefix = here.parents[3]
         beside = sorted(prefix.glob(f"lib*/{SONAME}")) + sorted(prefix.glob(f"lib/*/{SONAME}"))
+    elif here.parts[-3:-1] == ("plugins", "python"):  # the source tree: plugins/python/kolo
+        beside = [here.parents[2] / "build" / "release" / "lib" / SONAME]
     return [str(path) for path in beside] + [SONAME]
 
 
@@ -152,4 +155,4 @@ def load():
         if not table:
             raise ImportError(f"{path} does not serve ABI {ABI_MAJOR}.{ABI_MINOR}, which this package is written for")
         return table.contents
-    raise ImportError(f"{SONAME} was not found; set KOLO_LIBRARY to its path. Tried: {'; '.join(tried)}")
+    raise ImportError(f"{SONAME} was not found; build Kolo, or set KOLO_LIBRARY to its path. Tried: {'; '.join(tried)}")

@@ -221,6 +221,8 @@ class Context:
         """(kolo_args, what must stay alive until the operation is complete)."""
         if op not in _abi.REDUCE_OPS:
             raise ValueError(f"op {op!r}; there are {', '.join(_abi.REDUCE_OPS)}")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str, or None, not {type(name).__name__}")
         args = _abi.kolo_args(
             struct_size=sizeof(_abi.kolo_args), op=_abi.REDUCE_OPS[op], root=root, prescale=prescale, postscale=postscale
         )

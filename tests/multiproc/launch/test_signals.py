@@ -47,12 +47,36 @@ for one in both:
         self.assertEqual((process.returncode, out), (0, "SIGCONT\n" * 2))
 
     def test_deadly_signal_decides_the_exit_code(self):
-        process = start("-np", "2", "sh", "-c", "echo ready; exec sleep 1000")
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            with self.subTest(name):
+                process = start("-np", "2", *python("""
+import os, signal
+for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(each, signal.SIG_DFL)
+os.write(1, b"ready\\n")
+signal.pause()
+"""))
+                lines_until(process.stdout, "ready", 2)
+                process.send_signal(getattr(signal, name))
+                _, err = process.communicate(timeout=PATIENCE)
+                self.assertEqual(process.returncode, 128 + getattr(signal, name))
+                self.assertEqual(err, f"kolorun: interrupted ({name}); the job is ended\n")
+
+    def test_rank_that_dies_of_another_signal_is_named(self):
+        process = start("-np", "2", *python("""
+import os, signal
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+os.write(1, b"ready\\n")
+signal.sigwait([signal.SIGINT])
+if os.environ["RANK"] == "1":
+    os.kill(os.getpid(), signal.SIGKILL)
+signal.pause()
+"""))
         lines_until(process.stdout, "ready", 2)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=PATIENCE)
-        self.assertEqual(process.returncode, 128 + signal.SIGTERM)
-        self.assertRegex(err, r"\Akolorun: rank [01] \(pid \d+\) was killed by signal 15 \(Terminated\)[^\n]*\n\Z")
+        self.assertEqual(process.returncode, 128 + signal.SIGKILL)
+        self.assertRegex(err, r"\Akolorun: rank 1 \(pid \d+\) was killed by signal 9 \(Killed\)[^\n]*\n\Z")
 
     def test_second_interrupt_ends_ranks_that_ignore_the_first(self):
         process = start("-np", "2", *python("""

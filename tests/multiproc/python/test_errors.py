@@ -44,6 +44,10 @@ class Errors(unittest.TestCase):
     def test_unknown_operator(self):
         self.assert_refused(ValueError, "op 'mean'; there are sum, average", job.allreduce, numpy.zeros(3), op="mean")
 
+    def test_name_that_is_no_text(self):
+        self.assert_refused(TypeError, "name must be a str, or None, not int", job.allreduce, numpy.zeros(3), name=7)
+        self.assert_refused(TypeError, "name must be a str, or None, not bytes", job.broadcast, numpy.zeros(3), name=b"x")
+
     def test_empty_group(self):
         self.assert_refused(ValueError, "at least one", job.grouped_allreduce, [])
 

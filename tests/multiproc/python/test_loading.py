@@ -42,6 +42,11 @@ class Loading(unittest.TestCase):
                 real = str(Path(prefix, "lib/libkolo.so.1").resolve())
                 self.assertEqual(_abi.candidates(), [real, "libkolo.so.1"])
 
+    def test_source_tree_has_its_own(self):
+        with mock.patch.dict(os.environ), mock.patch.object(_abi, "__file__", "/tree/plugins/python/kolo/_abi.py"):
+            del os.environ["KOLO_LIBRARY"]
+            self.assertEqual(_abi.candidates(), ["/tree/build/release/lib/libkolo.so.1", "libkolo.so.1"])
+
 
 if __name__ == "__main__":
     unittest.main()

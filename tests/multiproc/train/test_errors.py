@@ -19,12 +19,20 @@ class Errors(TrainCase):
     def test_wrong_arguments(self):
         self.assert_fails(None, ["unknown argument", "--help"], "--no-such-option", status=2)
         self.assert_fails(None, ["--epochs many", "whole number"], "--epochs", "many", status=2)
-        self.assert_fails(2, ["--resume needs --checkpoint"], "--resume", status=2)
+        told = self.assert_fails(2, ["--resume needs --checkpoint"], "--resume", status=2)
+        self.assertIn("kolorun: rank 0 ", told)  # the others let rank 0 speak first
+        told = self.assert_fails(None, ["--epochs many"], "--epochs", "many", status=2, environment={"RANK": "1"})
+        self.assertEqual(told.count("kolo-train: "), 1)  # but none is silent
 
     def test_help(self):
         done = run(None, "--help")
         self.assertEqual(done.returncode, 0)
         self.assertIn("--checkpoint FILE", done.stdout)
+
+    def test_version(self):
+        done = run(2, "--version")
+        self.assertEqual(done.returncode, 0)
+        self.assertRegex(done.stdout, r"\Akolo-train \d+\.\d+\.\d+\n\Z")
 
     def test_data_missing(self):
         words = ["/nowhere/train-images", "apt install dataset-fashion-mnist"]
@@ -77,6 +85,13 @@ class Errors(TrainCase):
         for option in ("--checkpoint", "--log-loss", "--dump-params"):
             with self.subTest(option=option):
                 self.assert_told_once([str(nowhere), "No such file"], *SMALL, "--epochs", 1, option, nowhere)
+                done = run(2, *SMALL, "--epochs", 1, option, nowhere)
+                self.assertNotIn("epoch ", done.stdout)  # told before the training, not after it
+
+    def test_file_is_none_that_can_be_replaced(self):
+        for option in ("--checkpoint", "--dump-params"):
+            with self.subTest(option=option):
+                self.assert_told_once([str(self.folder), "not a regular file"], *SMALL, "--epochs", 1, option, self.folder)
 
     def test_divergence(self):
         self.assert_told_once(["diverged", "--lr"], *SMALL, "--lr", "1e6", "--epochs", 20)

@@ -176,6 +176,18 @@ static void init__unknown_is_warned_about_with_the_nearest(void **state)
     }
 }
 
+static void init__unknown_that_is_near_nothing(void **state)
+{
+    (void)state;
+    static const char ending[] = "KOLO_LOGGER is not a variable of Kolo's and is ignored; kolo-info lists them";
+    kolo_config config;
+    sink kept = {0};
+    assert_int_equal(load(&config, "KOLO_LOGGER=1", NULL, &kept), KOLO_OK);
+    assert_int_equal(kept.lines, 1);
+    assert_string_equal(kept.last, ending);
+    kolo_config_fini(&config);
+}
+
 static void init__unknown_of_any_length(void **state)
 {
     (void)state;
@@ -268,6 +280,7 @@ int main(void)
         cmocka_unit_test(init__every_level),
         cmocka_unit_test(init__malformed_names_variable_value_and_remedy),
         cmocka_unit_test(init__unknown_is_warned_about_with_the_nearest),
+        cmocka_unit_test(init__unknown_that_is_near_nothing),
         cmocka_unit_test(init__unknown_of_any_length),
         cmocka_unit_test(init__warnings_obey_the_configured_level),
         cmocka_unit_test(init__first_of_two_counts),

@@ -1,0 +1,187 @@
+/* test_late.c - ranks that stay away, or stop: warned about while it lasts, named when the deadline comes. */
+#include "sim/cluster.h"
+
+#include "base/clock.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+enum { EVENTS_MAX = 2 * 1000 * 1000 };
+
+typedef struct lines {
+    int count;
+    char last[1024];
+    const char *wanted;
+    int found;
+} lines;
+
+static void count_line(void *user, kolo_log_level level, const char *line)
+{
+    lines *seen = user;
+    if (level > KOLO_LOG_WARN)
+        return;
+    seen->count++;
+    snprintf(seen->last, sizeof(seen->last), "%s", line);
+    seen->found += seen->wanted != NULL && strstr(line, seen->wanted) != NULL;
+}
+
+static void missing_rank__is_named_at_the_deadline_on_all_others(void **state)
+{
+    (void)state;
+    static float data[CLUSTER_MAX][4];
+    const struct {
+        int32_t size, missing;
+    } cases[] = {{2, 1}, {2, 0}, {5, 3}, {9, 8}, {20, 0}, {20, 1}, {20, 11}};
+    /* Twice: without shared memory, and with it, on the express way after a first round. */
+    for (size_t i = 0; i < 2 * sizeof(cases) / sizeof(cases[0]); i++) {
+        cluster net;
+        kolo_request *requests[CLUSTER_MAX];
+        size_t window_bytes = i % 2 == 0 ? 0 : 8 << 20;
+        cluster_init(&net, &(cluster_options){.size = cases[i / 2].size, .seed = i, .window_bytes = window_bytes});
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
+            cluster_tensor tensor = cluster_vector("late", data[r], 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < cases[i / 2].size; r++)
+            cluster_expect_success(requests[r]);
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
+            cluster_tensor tensor = cluster_vector("late", data[r], 4);
+            tensor.timeout_ns = KOLO_NS_PER_S;
+            if (r != cases[i / 2].missing)
+                requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < cases[i / 2].size; r++) {
+            if (r == cases[i / 2].missing)
+                continue;
+            char expected[64];
+            snprintf(expected, sizeof(expected), "not submitted by rank %d;", cases[i / 2].missing);
+            cluster_expect_error(requests[r], KOLO_ERR_TIMEOUT, expected);
+        }
+        cluster_fini(&net);
+    }
+}
+
+static void missing_rank__is_warned_about_while_it_lasts(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net,
+                 &(cluster_options){.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    cluster_tensor tensor[3];
+    for (int32_t r = 0; r < 3; r++)
+        tensor[r] = cluster_vector("slow", data[r], 4);
+    requests[0] = cluster_submit(&net, 0, &tensor[0]);
+    requests[1] = cluster_submit(&net, 1, &tensor[1]);
+    while (kolo_sim_now(net.sim) < 10 * KOLO_NS_PER_S)
+        assert_true(cluster_event(&net));
+    assert_int_equal(seen.found, 1); /* once, not every time it looks */
+    requests[2] = cluster_submit(&net, 2, &tensor[2]);
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        cluster_expect_success(requests[r]);
+    cluster_fini(&net);
+}
+
+/* Small tensors in shared memory: rounds are posted, not reported. */
+static void missing_rank__is_warned_about_in_every_posted_round(void **state)
+{
+    (void)state;
+    static float data[3][4];
+    lines seen = {.wanted = "'slow' has waited 2.0 s for rank 2"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_options options = {.size = 3, .stall_ns = 2 * KOLO_NS_PER_S, .window_bytes = 8 << 20, .log = count_line};
+    options.log_user = &seen;
+    cluster_init(&net, &options);
+    for (int round = 0; round < 3; round++) {
+        for (int32_t r = 0; r < 3; r++) {
+            int64_t until_ns = kolo_sim_now(net.sim) + 10 * KOLO_NS_PER_S;
+            while (round > 0 && r == 2 && kolo_sim_now(net.sim) < until_ns)
+                assert_true(cluster_event(&net));
+            cluster_tensor tensor = cluster_vector("slow", data[r], 4);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        assert_int_equal(seen.found, round);
+        for (int32_t r = 0; r < 3; r++)
+            cluster_expect_success(requests[r]);
+    }
+    cluster_fini(&net);
+}
+
+/* The rank that described another shape is not the late one. */
+static void missing_rank__is_told_from_one_that_disagrees(void **state)
+{
+    (void)state;
+    static float data[4][8];
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .window_bytes = 8 << 20});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("w", data[r], 4);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        cluster_expect_success(requests[r]);
+    cluster_tensor same = cluster_vector("w", data[0], 4), other = cluster_vector("w", data[1], 5);
+    same.timeout_ns = KOLO_NS_PER_S;
+    requests[0] = cluster_submit(&net, 0, &same);
+    requests[1] = cluster_submit(&net, 1, &other);
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 2; r++) {
+        assert_string_equal(requests[r]->error->ranks, "2");
+        cluster_expect_error(requests[r], KOLO_ERR_TIMEOUT, "'w' passed its deadline");
+    }
+    cluster_fini(&net);
+}
+
+static void rank_that_stops_while_data_moves__is_warned_about(void **state)
+{
+    (void)state;
+    static float data[3][3000];
+    lines seen = {.wanted = "'big': its data has not moved for"};
+    cluster net;
+    kolo_request *requests[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("big", data[r], 3000);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    kolo_sim_counters sent = {0};
+    for (; sent.data_messages < 3; kolo_sim_count(net.sim, 1, &sent))
+        assert_true(cluster_event(&net));
+    net.crashed[2] = true; /* stopped, not dead: it is not stepped any more, and nobody is told */
+    while (kolo_sim_now(net.sim) < 5 * KOLO_NS_PER_S)
+        assert_true(cluster_event(&net));
+    assert_int_equal(seen.found, 2); /* once on each of the others */
+    assert_non_null(strstr(seen.last, "waiting for rank"));
+    net.crashed[2] = false;
+    kolo_sim_wake_at(net.sim, 2, kolo_sim_now(net.sim));
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++)
+        cluster_expect_success(requests[r]);
+    cluster_fini(&net);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(missing_rank__is_named_at_the_deadline_on_all_others),
+        cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
+        cmocka_unit_test(missing_rank__is_warned_about_in_every_posted_round),
+        cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
+        cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
