@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests; ends with ctest's summary, and fails if anything failed.
 #
-#   scripts/test.sh                  release (everything), asan-ubsan and tsan (what suits them), and a build with Clang
+#   scripts/test.sh                  release (everything), asan-ubsan and tsan (the shorter tests), and a build with Clang
+#   scripts/test.sh --full           the sanitizers run everything too
 #   scripts/test.sh --quick          release only
 #   scripts/test.sh --preset NAME    that preset only; may be repeated ("clang" is one too)
 #   scripts/test.sh --seeds N        so many seeds in the simulation tests (default: their own number)
@@ -10,16 +11,19 @@ source "$(dirname "$0")/lib.sh"
 
 presets=()
 seeds=
+# What the sanitizers leave out unless asked: long tests of real processes, whose code the others run too.
+shorter=(-E 'multiproc_(perf|train|launch)|multiproc_engine_(operations|bits|module|.*_ucx)|unit_plan_algorithms')
 while (($#)); do
     case $1 in
     --quick) presets=(release) ;;
+    --full) shorter=() ;;
     --preset | --seeds)
         (($# >= 2)) || die "$1 needs a value"
         if [[ $1 == --preset ]]; then presets+=("$2"); else seeds=$2; fi
         shift
         ;;
     -h | --help)
-        sed -n '2,7s/^# \{0,1\}//p' "$0"
+        sed -n '2,8s/^# \{0,1\}//p' "$0"
         exit 0
         ;;
     *) die "unknown argument '$1'; see --help" ;;
@@ -35,10 +39,11 @@ failed=()
 
 # run_tests PRESET: one ctest run; its log stays in the build folder for the summary at the end.
 run_tests() {
-    local preset=$1
+    local preset=$1 selection=()
+    if [[ $preset == asan-ubsan || $preset == tsan ]]; then selection=("${shorter[@]}"); fi
     say "testing $preset"
     if ctest --test-dir "$KOLO_ROOT/build/$preset" -j "$JOBS" --output-on-failure --no-tests=error \
-        --no-label-summary 2>&1 | tee "$KOLO_ROOT/build/$preset/ctest.log"; then
+        --no-label-summary "${selection[@]}" 2>&1 | tee "$KOLO_ROOT/build/$preset/ctest.log"; then
         passed+=("$preset")
     else
         failed+=("$preset")

@@ -173,7 +173,7 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_completion_fd(kolo_context *ctx, int *f
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/* bytes of zeroed memory, aligned to a page, that transports can reach without a copy. *ptr is NULL for 0 bytes.
+/* bytes of zeroed memory, aligned to a page. *ptr is NULL for 0 bytes.
  * Lives until kolo_free or kolo_finalize. kolo_free waits for nothing: no operation may use it. NULL is ignored. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr);
 KOLO_API kolo_status kolo_free(kolo_context *ctx, void *ptr);

@@ -73,10 +73,11 @@ bool train_file_check(const char *path, train_failure *failure)
         return train_fail(failure, "cannot write %s: there is something that is not a regular file", path);
     if (!name_temporary(path, temporary, failure))
         return false;
-    if (!write_file(temporary, NULL, 0))
-        return train_fail(failure, "cannot write %s: %s", path, strerror(errno));
+    bool written = write_file(temporary, NULL, 0);
+    int reason = errno;
+
     (void)unlink(temporary);
-    return true;
+    return written || train_fail(failure, "cannot write %s: %s", path, strerror(reason));
 }
 
 bool train_file_replace(const char *path, const void *data, size_t bytes, train_failure *failure)

@@ -158,6 +158,9 @@ class PerfTest(unittest.TestCase):
         done = self.run_perf("--help")
         self.assertEqual(done.stdout.count("Usage: kolo-perf"), 1)
 
+    def test_version(self):
+        self.assertRegex(self.run_perf("--version").stdout, r"\Akolo-perf \d+\.\d+\.\d+\n\Z")
+
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
