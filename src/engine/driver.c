@@ -229,9 +229,8 @@ static bool is_over(const kolo_driver *driver, const kolo_request *request)
 /* With the token: steps until that or deadline_ns. */
 static void drive(kolo_driver *driver, const kolo_request *request, int64_t deadline_ns)
 {
-    int64_t last_event_ns = kolo_clock_now_ns();
-    for (;;) {
-        int64_t now_ns = kolo_clock_now_ns();
+    int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns;
+    for (;; now_ns = kolo_clock_now_ns()) {
         int events = step(driver, now_ns);
         if (is_over(driver, request) || now_ns >= deadline_ns)
             return;
@@ -270,8 +269,9 @@ static kolo_status wait_until_over(kolo_driver *driver, kolo_request *request, i
     if (kolo_driver_is_inside(driver))
         return kolo_fail(KOLO_ERR_STATE,
                          "a completion callback must not wait: it runs on the thread that everybody waits for");
-    int64_t now_ns = kolo_clock_now_ns();
-    int64_t deadline_ns = timeout_ns < 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
+    int64_t deadline_ns = INT64_MAX;
+    if (timeout_ns >= 0 && __builtin_add_overflow(kolo_clock_now_ns(), timeout_ns, &deadline_ns))
+        deadline_ns = INT64_MAX;
     atomic_fetch_add(&driver->waiters, 1);
     enter(driver);
     do {
