@@ -114,4 +114,5 @@ def write(folder, cells, names, kolo_names, floor, settings):
         file.write("\n".join(lines))
     with open(os.path.join(folder, "report.json"), "w", encoding="utf-8") as file:
         json.dump({"settings": settings, "cells": cells}, file, indent=1)
+        file.write("\n")
     print("\n".join(lines))
