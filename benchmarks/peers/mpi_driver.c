@@ -75,7 +75,7 @@ static bool prepare(void *opaque, const perf_call *call)
         return true;
     bool reduces = perf_op_reduces(call->op);
     if (!find_type(call->type, &self->type) || (reduces && !find_op(call->redop, &self->op)) ||
-        (call->async && call->op != PERF_ALLREDUCE)) {
+        (call->async && call->op != PERF_ALLREDUCE) || call->op == PERF_GROUPED_ALLREDUCE) {
         fprintf(stderr, "mpi_driver: no %s of %s with %s here%s\n", perf_op_name(call->op), perf_type_name(call->type),
                 reduces ? perf_redop_name(call->redop) : "none", call->async ? ", asynchronously" : "");
         return false;

@@ -151,6 +151,7 @@ int64_t perf_buffers_count_wrong(const perf_memory *memory, const perf_call *cal
         const char *output = call->output + (size_t)k * call->stride;
         switch (call->op) {
         case PERF_ALLREDUCE:
+        case PERF_GROUPED_ALLREDUCE:
             wrong += perf_reference_check_reduced(&pattern, 0, call->count, output);
             break;
         case PERF_REDUCE_SCATTER:

@@ -7,7 +7,7 @@ static const char *const op_names[PERF_OP_COUNT] = {
     [PERF_ALLREDUCE] = "allreduce", [PERF_BROADCAST] = "broadcast",
     [PERF_ALLGATHER] = "allgather", [PERF_REDUCE_SCATTER] = "reduce_scatter",
     [PERF_BARRIER] = "barrier",     [PERF_MEMCPY] = "memcpy",
-    [PERF_IDLE] = "idle",
+    [PERF_IDLE] = "idle",           [PERF_GROUPED_ALLREDUCE] = "grouped_allreduce",
 };
 
 static const struct {
@@ -91,7 +91,7 @@ bool perf_type_is_float(perf_type type)
 
 bool perf_op_reduces(perf_op op)
 {
-    return op == PERF_ALLREDUCE || op == PERF_REDUCE_SCATTER;
+    return op == PERF_ALLREDUCE || op == PERF_GROUPED_ALLREDUCE || op == PERF_REDUCE_SCATTER;
 }
 
 bool perf_op_has_root(perf_op op)
@@ -109,6 +109,7 @@ double perf_bus_factor(perf_op op, int ranks)
     double others = (double)(ranks - 1) / (double)ranks;
     switch (op) {
     case PERF_ALLREDUCE:
+    case PERF_GROUPED_ALLREDUCE:
         return 2.0 * others;
     case PERF_ALLGATHER:
     case PERF_REDUCE_SCATTER:

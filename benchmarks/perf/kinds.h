@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 /* MEMCPY is the floor to compare with: every rank copies its input to its output, at the same time.
+ * GROUPED_ALLREDUCE is one call for all tensors of an iteration.
  * IDLE measures what a job costs that does nothing. */
 typedef enum perf_op {
     PERF_ALLREDUCE,
@@ -16,6 +17,7 @@ typedef enum perf_op {
     PERF_REDUCE_SCATTER,
     PERF_BARRIER,
     PERF_MEMCPY,
+    PERF_GROUPED_ALLREDUCE,
     PERF_IDLE,
     PERF_OP_COUNT
 } perf_op;

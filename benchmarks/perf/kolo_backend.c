@@ -24,6 +24,7 @@ struct kolo_backend {
     operation_fn operation;
     bool root_copies; /* a broadcast out of place, and this rank is its root */
     prepared *tensors;
+    kolo_args *group; /* the tensors' args one after another, as a grouped call takes them */
     size_t room;
 };
 
@@ -112,11 +113,13 @@ static bool prepare(void *opaque, const perf_call *call)
     size_t count = (size_t)call->tensors;
     if (count > self->room) {
         prepared *tensors = realloc(self->tensors, count * sizeof *tensors);
-        if (tensors == NULL) {
+        self->tensors = tensors != NULL ? tensors : self->tensors;
+        kolo_args *group = realloc(self->group, count * sizeof *group);
+        self->group = group != NULL ? group : self->group;
+        if (tensors == NULL || group == NULL) {
             fprintf(stderr, "kolo-perf: not enough memory for %zu tensors\n", count);
             return false;
         }
-        self->tensors = tensors;
         self->room = count;
     }
     self->call = *call;
@@ -124,6 +127,8 @@ static bool prepare(void *opaque, const perf_call *call)
     self->root_copies = call->op == PERF_BROADCAST && !call->in_place && kolo_rank(self->ctx) == call->root;
     for (int k = 0; k < call->tensors; k++)
         prepare_tensor(&self->tensors[k], call, k);
+    for (int k = 0; k < call->tensors; k++)
+        self->group[k] = self->tensors[k].args;
     return true;
 }
 
@@ -161,6 +166,10 @@ static bool execute(void *opaque)
         size_t bytes = (size_t)call->count * perf_type_size(call->type);
         for (int k = 0; k < call->tensors; k++)
             memcpy(call->output + (size_t)k * call->stride, call->input + (size_t)k * call->stride, bytes);
+    }
+    if (call->op == PERF_GROUPED_ALLREDUCE) {
+        kolo_status status = kolo_grouped_allreduce(self->ctx, self->group, (size_t)call->tensors, NULL);
+        return status == KOLO_OK || kolo_backend_report(self->ctx, perf_op_name(call->op));
     }
     if (call->async)
         return execute_async(self);
@@ -236,5 +245,6 @@ void kolo_backend_destroy(kolo_backend *self)
     if (self == NULL)
         return;
     free(self->tensors);
+    free(self->group);
     free(self);
 }

@@ -218,7 +218,7 @@ static bool parse_option(const parser *p, int flag, const char *text)
 
 static bool parse_operation(const parser *p, int argc, char **argv)
 {
-    static const char known[] = "allreduce, broadcast, allgather, reduce_scatter, barrier, memcpy, idle";
+    static const char known[] = "allreduce, grouped_allreduce, broadcast, allgather, reduce_scatter, barrier, memcpy, idle";
     if (optind == argc)
         return reject(p, "which operation? Give one of %s, a list of them with commas, or all", known);
     if (optind + 1 < argc)
@@ -285,8 +285,8 @@ void perf_options_help(const char *program)
         "Usage: %s OPERATION [options]\n"
         "\n"
         "Measures a collective operation, and checks its results. OPERATION: allreduce, broadcast, allgather,\n"
-        "reduce_scatter, barrier, a list of them with commas, or all; memcpy (every rank copies its input at the same\n"
-        "time: the floor to compare with); idle (what a job costs that does nothing).\n"
+        "reduce_scatter, barrier, a list of them with commas, or all; grouped_allreduce; memcpy (every rank copies\n"
+        "its input at the same time: the floor to compare with); idle (what a job costs that does nothing).\n"
         "\n"
         "Sizes (bytes of one whole tensor; K, M, G are powers of 1024)\n"
         "  -b, --minbytes SIZE      first size (32M)\n"
@@ -298,7 +298,8 @@ void perf_options_help(const char *program)
         "(float)\n"
         "  -o, --op REDUCTIONS      sum prod min max avg, with commas, or all (sum)\n"
         "  -r, --root RANK          of a broadcast (0)\n"
-        "      --async K            K tensors in flight, each of the given size, then waited for (synchronous calls)\n"
+        "      --async K            K tensors in flight, each of the given size, then waited for (synchronous calls);\n"
+        "                           of grouped_allreduce: the tensors of its one call\n"
         "      --buffers private|kolo   the program's own memory, or kolo_alloc's (private)\n"
         "How\n"
         "  -n, --iters N            timed iterations (20)\n"

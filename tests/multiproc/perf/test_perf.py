@@ -24,7 +24,7 @@ options = None
 
 def bus_factor(op, ranks):
     others = (ranks - 1) / ranks
-    return {"allreduce": 2 * others, "allgather": others, "reduce_scatter": others}.get(op, 1.0)
+    return {"allreduce": 2 * others, "grouped_allreduce": 2 * others, "allgather": others, "reduce_scatter": others}.get(op, 1.0)
 
 
 class PerfTest(unittest.TestCase):
@@ -87,6 +87,13 @@ class PerfTest(unittest.TestCase):
         _, result = self.run_json("all", "-d", "all", "-o", "sum,max", "-b", "8", "-e", "1000", "-f", "125", "-n", "2",
                                   "--async", "7", "-c", "2")
         self.assertEqual(len(result["results"]), 1 + 2 * (2 * 2 * 9 + 2 * 9))
+        for row in result["results"]:
+            self.check_row(row, tensors=7)
+
+    def test_grouped_all_reduce(self):
+        _, result = self.run_json("grouped_allreduce", "-d", "all", "-o", "sum,avg", "-b", "8", "-e", "1000", "-f", "125",
+                                  "-n", "2", "--async", "7", "-c", "2")
+        self.assertEqual(len(result["results"]), 2 * 2 * 9)
         for row in result["results"]:
             self.check_row(row, tensors=7)
 
