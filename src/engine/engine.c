@@ -64,7 +64,6 @@ static int drain_queue(kolo_engine *engine)
     /* At most a queue full: callbacks of a broken job, called from here, may submit again and again. */
     while ((size_t)taken < engine->options.queue_depth && (request = kolo_mpsc_pop(engine->queue)) != NULL) {
         taken++;
-        engine->counters.requests++;
         link_live(engine, request);
         if (engine->broken) {
             kolo_engine_finish_broken(engine, request);
@@ -106,9 +105,6 @@ static void finish_group(kolo_engine *engine, kolo_runner *runner)
     kolo_group *group = runner->group;
     kolo_runner_finish(runner, &engine->env);
     runner->group = NULL;
-    engine->counters.groups++;
-    if (group->member_count > 1)
-        engine->counters.fused_tensors += group->member_count;
     for (size_t i = 0; i < group->member_count; i++)
         if (--group->members[i].request->pieces_left == 0)
             kolo_engine_finish(engine, group->members[i].request, NULL);
@@ -211,12 +207,6 @@ bool kolo_engine_idle(const kolo_engine *engine)
 bool kolo_engine_queued(const kolo_engine *engine)
 {
     return atomic_load_explicit(&engine->under_way, memory_order_seq_cst) != engine->live_count;
-}
-
-void kolo_engine_count(const kolo_engine *engine, kolo_engine_counters *counters)
-{
-    *counters = engine->counters;
-    counters->control_messages = engine->control.sent;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */

@@ -71,10 +71,4 @@ const kolo_error *kolo_engine_error(const kolo_engine *engine);
 /* From now on a peer that goes is not an error: everybody is leaving. */
 void kolo_engine_leave(kolo_engine *engine);
 
-/* What it did since creation, for tests and kolo-perf. */
-typedef struct kolo_engine_counters {
-    uint64_t control_messages, requests, groups, fused_tensors;
-} kolo_engine_counters;
-void kolo_engine_count(const kolo_engine *engine, kolo_engine_counters *counters);
-
 #endif

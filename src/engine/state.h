@@ -27,7 +27,6 @@ struct kolo_engine {
     int64_t now_ns, deadline_ns, stall_check_ns;
     bool broken, leaving;
     kolo_error error;
-    kolo_engine_counters counters;
 };
 
 /* engine.c: a request is over. */
