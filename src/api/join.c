@@ -211,10 +211,10 @@ static kolo_status wait_for_everybody(kolo_context *ctx)
     kolo_request_spec spec = {
         .name = "#finalize",
         .operation = {.collective = KOLO_BARRIER, .prescale = 1.0, .postscale = 1.0},
-        .deadline_ns = timeout_ns > 0 ? kolo_clock_now_ns() + timeout_ns : INT64_MAX,
+        .timeout_ns = timeout_ns,
     };
     kolo_request *request = NULL;
-    KOLO_TRY(kolo_request_create(&spec, &request));
+    KOLO_TRY(kolo_request_create(&spec, kolo_clock_now_ns(), &request));
     kolo_status status = kolo_driver_submit(ctx->driver, request, true);
     if (status == KOLO_OK)
         status = kolo_driver_wait(ctx->driver, request, -1);

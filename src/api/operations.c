@@ -30,25 +30,22 @@ static kolo_status named(kolo_status status, const char *name)
     return status;
 }
 
-static int64_t deadline_of(const kolo_context *ctx, const kolo_args *args)
+/* The result of a request that this call has waited for. */
+static kolo_status take_result(kolo_request *request)
 {
-    int64_t timeout_ns = args->timeout_ns != 0 ? args->timeout_ns : ctx->config.timeout_ns;
-    if (timeout_ns <= 0)
-        return INT64_MAX;
-    int64_t now_ns = kolo_clock_now_ns();
-    return timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
-}
-
-static kolo_status submit_and_wait(kolo_context *ctx, kolo_request *request)
-{
-    kolo_status status = kolo_driver_submit(ctx->driver, request, true);
-    if (status == KOLO_OK)
-        status = kolo_driver_wait(ctx->driver, request, -1);
-    if (status == KOLO_OK && request->status != KOLO_OK)
+    kolo_status status = request->status;
+    if (status != KOLO_OK)
         status = request->error != NULL ? kolo_error_adopt(request->error)
                                         : kolo_fail(request->status, "%s", kolo_status_text(request->status));
-    kolo_request_release(request);
     return status;
+}
+
+static kolo_status make_request(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
+{
+    KOLO_TRY(kolo_request_create(spec, kolo_clock_now_ns(), request));
+    (*request)->driver = ctx->driver;
+    (*request)->process = ctx->process;
+    return KOLO_OK;
 }
 
 /* An operation that was not queued after all: the next unnamed one gets its number, as on the other ranks. */
@@ -58,6 +55,60 @@ static void unname(kolo_context *ctx, const kolo_args *args)
         atomic_fetch_sub(&ctx->unnamed, 1);
 }
 
+/* The name of the next unnamed operation. */
+static const char *unnamed_name(kolo_context *ctx, char text[4])
+{
+    _Static_assert(UNNAMED_NAMES <= 100, "two digits");
+    uint32_t number = atomic_fetch_add(&ctx->unnamed, 1) % UNNAMED_NAMES;
+    char *at = text;
+    *at++ = '#';
+    if (number >= 10)
+        *at++ = (char)('0' + number / 10);
+    *at++ = (char)('0' + number % 10);
+    *at = '\0';
+    return text;
+}
+
+/* Until it is over. */
+static kolo_status execute(kolo_context *ctx, const kolo_request_spec *spec, bool *is_queued)
+{
+    kolo_request *request = NULL;
+    bool over = false;
+    *is_queued = true;
+    KOLO_TRY(kolo_driver_call(ctx->driver, spec, &request, &over));
+    if (over)
+        return KOLO_OK;
+    kolo_status status = KOLO_OK;
+    if (request == NULL) {
+        status = make_request(ctx, spec, &request);
+        if (status == KOLO_OK)
+            status = kolo_driver_submit(ctx->driver, request, true);
+        *is_queued = status == KOLO_OK;
+    }
+    if (status == KOLO_OK)
+        status = kolo_driver_wait(ctx->driver, request, -1);
+    if (status == KOLO_OK)
+        status = take_result(request);
+    if (request != NULL)
+        kolo_request_release(request);
+    return status;
+}
+
+static kolo_status queue(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
+{
+    /* Set before it is queued: its callback may run, free it, and put its successor there, all before submit returns.
+     */
+    kolo_request *before = *request, *made = NULL;
+    KOLO_TRY(make_request(ctx, spec, &made));
+    *request = made;
+    kolo_status status = kolo_driver_submit(ctx->driver, made, false);
+    if (status != KOLO_OK) {
+        *request = before;
+        kolo_request_release(made);
+    }
+    return status;
+}
+
 static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation,
                           const kolo_piece *pieces, const int32_t *ndims, const int64_t *const *shapes,
                           kolo_request **request)
@@ -65,42 +116,26 @@ static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_o
     if (request == NULL &&
         kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
         return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: pass a request, not NULL");
-    char unnamed[16];
+    char unnamed[4];
     kolo_request_spec spec = {
-        .name = args->name,
+        .name = args->name != NULL ? args->name : unnamed_name(ctx, unnamed),
         .operation = *operation,
         .pieces = pieces,
         .ndims = ndims,
         .shapes = shapes,
-        .deadline_ns = deadline_of(ctx, args),
+        .timeout_ns = args->timeout_ns != 0 ? args->timeout_ns : ctx->config.timeout_ns,
         .flags = args->flags,
         .done = args->done,
         .user = args->user,
     };
-    if (spec.name == NULL) {
-        snprintf(unnamed, sizeof(unnamed), "#%u", atomic_fetch_add(&ctx->unnamed, 1) % UNNAMED_NAMES);
-        spec.name = unnamed;
-    }
-    kolo_request *made = NULL;
-    kolo_status status = kolo_request_create(&spec, &made);
-    if (status != KOLO_OK) {
-        unname(ctx, args);
-        return status;
-    }
-    made->driver = ctx->driver;
-    made->process = ctx->process;
+    bool is_queued;
+    kolo_status status;
     if (request == NULL)
-        return submit_and_wait(ctx, made);
-    /* Set before it is queued: its callback may run, free it, and put its successor there, all before submit returns.
-     */
-    kolo_request *before = *request;
-    *request = made;
-    status = kolo_driver_submit(ctx->driver, made, false);
-    if (status != KOLO_OK) {
+        status = execute(ctx, &spec, &is_queued);
+    else
+        is_queued = (status = queue(ctx, &spec, request)) == KOLO_OK;
+    if (!is_queued)
         unname(ctx, args);
-        *request = before;
-        kolo_request_release(made);
-    }
     return status;
 }
 

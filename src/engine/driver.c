@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "engine/call.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -32,6 +33,8 @@
  * otherwise it preempts the submitter for every few of them, and what could travel together does not. */
 #define BURST_NS (100 * KOLO_NS_PER_US)
 
+/* How often the caller of a small operation looks for the others before it steps the engine: some 20 us. */
+enum { CALL_SPINS = 1000, CALL_YIELDS = 32 };
 enum { CACHE_LINE = 64 };
 enum thread_state { RUNNING, ASLEEP, ASIDE };
 
@@ -332,6 +335,56 @@ int kolo_driver_step(kolo_driver *driver)
     int events = step(driver, kolo_clock_now_ns());
     release_token(driver);
     return events;
+}
+
+/* Looks whether a posted operation is complete, as long as that is likely to be soon. */
+static bool watch(const kolo_driver *driver, const kolo_entry *entry)
+{
+    kolo_engine *engine = driver->options.engine;
+    bool spins = driver->options.caller_spin_ns > 0;
+    bool is_complete = kolo_call_is_complete(engine, entry);
+    kolo_call_wake(engine);
+    for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
+        if (spins)
+            relax();
+        else
+            sched_yield();
+        is_complete = kolo_call_is_complete(engine, entry);
+    }
+    return is_complete;
+}
+
+/* It was posted, and takes longer: it becomes a request like others. */
+static kolo_status adopt(kolo_driver *driver, kolo_entry *entry, const kolo_request_spec *spec, kolo_request **request)
+{
+    int64_t now_ns = kolo_clock_now_ns();
+    kolo_status status = kolo_request_create(spec, now_ns, request);
+    if (status == KOLO_OK)
+        kolo_call_adopt(driver->options.engine, entry, *request, now_ns);
+    else
+        kolo_engine_abort(driver->options.engine, kolo_error_current()); /* the others count on this rank */
+    return status;
+}
+
+kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec, kolo_request **request, bool *over)
+{
+    /* Whoever sleeps armed must not go on doing so while callers keep posting: the peers would wake it in vain. */
+    if (spec->done != NULL || spec->flags != 0 ||
+        atomic_load_explicit(&driver->thread_state, memory_order_relaxed) == ASLEEP || !take_token(driver))
+        return KOLO_OK;
+    kolo_status status = KOLO_OK;
+    kolo_entry *entry = kolo_call_begin(driver->options.engine, spec);
+    if (entry != NULL) {
+        atomic_store_explicit(&driver->visits, atomic_load_explicit(&driver->visits, memory_order_relaxed) + 1,
+                              memory_order_relaxed);
+        *over = watch(driver, entry);
+        if (*over)
+            kolo_call_finish(driver->options.engine, entry, spec);
+        else
+            status = adopt(driver, entry, spec, request);
+    }
+    release_token(driver);
+    return status;
 }
 
 kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives)

@@ -39,6 +39,12 @@ void kolo_driver_destroy(kolo_driver *driver);
  * is driven from here; inside a completion callback that is not possible: KOLO_ERR_STATE. Any thread. */
 KOLO_NODISCARD kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives);
 
+/* A small operation at once (call.h), for a caller that would wait for it. *over: it is done. Else *request is it, with
+ * the caller's reference: wait for it; or NULL: nothing has happened, make and submit a request. spec's deadline counts
+ * from now. An error: the operation has failed, and with it the job. Any thread, not inside a callback. */
+KOLO_NODISCARD kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec, kolo_request **request,
+                                            bool *over);
+
 /* Until request is done or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, but not inside a callback:
  * KOLO_ERR_STATE. */
 KOLO_NODISCARD kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t timeout_ns);

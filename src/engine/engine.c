@@ -57,6 +57,15 @@ bool kolo_engine_submit(kolo_engine *engine, kolo_request *request)
     return false;
 }
 
+void kolo_engine_take(kolo_engine *engine, kolo_request *request)
+{
+    link_live(engine, request);
+    if (request->deadline_ns < engine->deadline_ns)
+        engine->deadline_ns = request->deadline_ns;
+    if (engine->options.stall_ns > 0 && engine->stall_check_ns == INT64_MAX)
+        engine->stall_check_ns = engine->now_ns + engine->options.stall_ns;
+}
+
 static int drain_queue(kolo_engine *engine)
 {
     int taken = 0;
@@ -64,16 +73,10 @@ static int drain_queue(kolo_engine *engine)
     /* At most a queue full: callbacks of a broken job, called from here, may submit again and again. */
     while ((size_t)taken < engine->options.queue_depth && (request = kolo_mpsc_pop(engine->queue)) != NULL) {
         taken++;
-        link_live(engine, request);
-        if (engine->broken) {
+        kolo_engine_take(engine, request);
+        if (engine->broken)
             kolo_engine_finish_broken(engine, request);
-            continue;
-        }
-        if (request->deadline_ns < engine->deadline_ns)
-            engine->deadline_ns = request->deadline_ns;
-        if (engine->options.stall_ns > 0 && engine->stall_check_ns == INT64_MAX)
-            engine->stall_check_ns = engine->now_ns + engine->options.stall_ns;
-        if (kolo_negotiation_submit(&engine->negotiation, request) != KOLO_OK)
+        else if (kolo_negotiation_submit(&engine->negotiation, request) != KOLO_OK)
             kolo_engine_break_with_last(engine);
     }
     return taken;
@@ -163,6 +166,29 @@ static bool runner_free(const kolo_engine *engine)
     return engine->waiting == NULL && runner_of(engine, engine->next_group)->group == NULL;
 }
 
+/* ---- small operations through cells ------------------------------------------------------------------- */
+
+/* Those who sleep are woken once for all that was posted, and only after the first look at the others' cells: waking
+ * takes a full fence, which would keep that look waiting for the own posts to be through. */
+static void wake_others(kolo_engine *engine)
+{
+    if (engine->posted)
+        engine->env.ops->flags_changed(engine->env.transport);
+    engine->posted = false;
+}
+
+static int finish_express(kolo_engine *engine)
+{
+    int events = 0;
+    kolo_request *done, *last_open = NULL;
+    while (!engine->broken && (done = kolo_express_next_done(&engine->express, &last_open)) != NULL) {
+        kolo_engine_finish(engine, done, NULL);
+        events++;
+    }
+    wake_others(engine);
+    return events;
+}
+
 /* ---- the step ---------------------------------------------------------------------------------------- */
 
 int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
@@ -173,8 +199,7 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     if (now_ns >= engine->deadline_ns || now_ns >= engine->stall_check_ns)
         kolo_engine_check_alarms(engine);
     /* Before the decisions: a description of the next round counts only after this one is over here too. */
-    for (kolo_request *done; !engine->broken && (done = kolo_express_next_done(&engine->express)) != NULL; events++)
-        kolo_engine_finish(engine, done, NULL);
+    events += finish_express(engine);
     /* Decisions wait while all runners are busy: what becomes ready meanwhile makes one larger batch. */
     int sent = 0;
     if (!engine->broken && kolo_negotiation_flush(&engine->negotiation, runner_free(engine), &sent) != KOLO_OK)
@@ -182,6 +207,7 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     events += sent;
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
         events += work_runner(engine, &engine->runners[i]);
+    wake_others(engine);
     if (engine->broken)
         events += kolo_engine_settle_broken(engine);
     return events;
@@ -280,6 +306,7 @@ kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine *
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for an engine");
     made->options = *options;
     made->waiting_end = &made->waiting;
+    kolo_express_init(&made->express);
     made->deadline_ns = made->stall_check_ns = INT64_MAX;
     made->policy =
         (kolo_group_policy){.size = options->size, .fusion_bytes = options->fusion_bytes, .model = options->model};

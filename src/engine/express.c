@@ -6,14 +6,20 @@
 
 #include <string.h>
 
+void kolo_express_init(kolo_express *express)
+{
+    memset(express, 0, sizeof(*express));
+    express->end = &express->first;
+}
+
 static char *cell(const kolo_express *express, int32_t rank, uint32_t slot, uint64_t round)
 {
     return express->cells[rank] + ((size_t)slot * 2 + (round & 1)) * KOLO_EXPRESS_CELL_BYTES;
 }
 
-static const void *payload(const kolo_express *express, int32_t rank, const kolo_request *request)
+static const void *payload(const kolo_express *express, int32_t rank, uint32_t slot, uint64_t round)
 {
-    return cell(express, rank, request->express_slot, request->express_round) + sizeof(uint64_t);
+    return cell(express, rank, slot, round) + sizeof(uint64_t);
 }
 
 static bool has_posted(const kolo_express *express, int32_t rank, uint32_t slot, uint64_t round)
@@ -22,32 +28,34 @@ static bool has_posted(const kolo_express *express, int32_t rank, uint32_t slot,
     return __atomic_load_n(flag, __ATOMIC_ACQUIRE) == round;
 }
 
-bool kolo_express_takes(const kolo_express *express, const kolo_request *request, uint32_t slot)
+bool kolo_express_takes(const kolo_express *express, const kolo_operation *operation, const kolo_piece *piece,
+                        uint32_t slot)
 {
     if (express->size == 0 || slot >= KOLO_EXPRESS_SLOTS)
         return false;
-    if (request->operation.collective == KOLO_BARRIER)
+    if (operation->collective == KOLO_BARRIER)
         return true;
-    if (request->operation.collective != KOLO_ALLREDUCE || request->operation.piece_count != 1)
-        return false;
-    const kolo_piece *piece = &request->pieces[0];
-    return piece->count > 0 && piece->count <= KOLO_EXPRESS_BYTES / (int64_t)kolo_dtype_size(piece->type);
+    return operation->collective == KOLO_ALLREDUCE && operation->piece_count == 1 && piece->count > 0 &&
+           piece->count <= KOLO_EXPRESS_BYTES / (int64_t)kolo_dtype_size(piece->type);
 }
 
-void kolo_express_post(kolo_express *express, kolo_request *request, uint32_t slot, uint64_t round)
+/* ---- one round of one slot -------------------------------------------------------------------------- */
+
+void kolo_express_write(const kolo_express *express, uint32_t slot, uint64_t round, const kolo_operation *operation,
+                        const kolo_piece *piece)
 {
     char *own = cell(express, express->rank, slot, round);
-    request->express = true;
-    request->express_slot = slot;
-    request->express_round = round;
-    request->express_next = express->first;
-    express->first = request;
-    if (request->operation.piece_count > 0) {
-        const kolo_piece *piece = &request->pieces[0];
-        kolo_reduce_scale(piece->type, request->operation.prescale, own + sizeof(uint64_t), piece->input,
-                          (size_t)piece->count);
-    }
+    if (piece != NULL)
+        kolo_reduce_scale(piece->type, operation->prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
     __atomic_store_n((uint64_t *)(void *)own, round, __ATOMIC_RELEASE);
+}
+
+bool kolo_express_is_complete(const kolo_express *express, uint32_t slot, uint64_t round)
+{
+    for (int32_t rank = 0; rank < express->size; rank++)
+        if (rank != express->rank && !has_posted(express, rank, slot, round))
+            return false;
+    return true;
 }
 
 uint32_t kolo_express_posted(const kolo_express *express, uint32_t slot, uint64_t round)
@@ -58,18 +66,12 @@ uint32_t kolo_express_posted(const kolo_express *express, uint32_t slot, uint64_
     return mask;
 }
 
-static bool is_complete(const kolo_express *express, const kolo_request *request)
-{
-    for (int32_t rank = 0; rank < express->size; rank++)
-        if (rank != express->rank && !has_posted(express, rank, request->express_slot, request->express_round))
-            return false;
-    return true;
-}
-
 /* Slice by slice, in the order that the algorithms on windows have, so that the bits are theirs. */
-static void fold(const kolo_express *express, const kolo_request *request)
+void kolo_express_read(const kolo_express *express, uint32_t slot, uint64_t round, const kolo_operation *operation,
+                       const kolo_piece *piece)
 {
-    const kolo_piece *piece = &request->pieces[0];
+    if (piece == NULL)
+        return;
     size_t element_bytes = kolo_dtype_size(piece->type);
     const void *inputs[KOLO_EXPRESS_RANKS_MAX];
     for (int32_t position = 0; position < express->size; position++) {
@@ -79,25 +81,53 @@ static void fold(const kolo_express *express, const kolo_request *request)
             continue;
         for (int32_t i = 0; i < express->size; i++) {
             int32_t rank = express->ring[(position + 1 + i) % express->size];
-            inputs[i] = (const char *)payload(express, rank, request) + offset;
+            inputs[i] = (const char *)payload(express, rank, slot, round) + offset;
         }
-        kolo_reduce_many(piece->type, request->operation.op, (char *)piece->output + offset, inputs,
-                         (size_t)express->size, (size_t)slice.count);
+        kolo_reduce_many(piece->type, operation->op, (char *)piece->output + offset, inputs, (size_t)express->size,
+                         (size_t)slice.count);
     }
-    kolo_reduce_finish(piece->type, request->operation.op, express->size, request->operation.postscale, piece->output,
+    kolo_reduce_finish(piece->type, operation->op, express->size, operation->postscale, piece->output,
                        (size_t)piece->count);
 }
 
-kolo_request *kolo_express_next_done(kolo_express *express)
+/* ---- requests ---------------------------------------------------------------------------------------- */
+
+static bool is_complete(const kolo_express *express, const kolo_request *request)
 {
-    for (kolo_request **at = &express->first; *at != NULL; at = &(*at)->express_next) {
+    return kolo_express_is_complete(express, request->express_slot, request->express_round);
+}
+
+void kolo_express_add(kolo_express *express, kolo_request *request, uint32_t slot, uint64_t round)
+{
+    request->express = true;
+    request->express_slot = slot;
+    request->express_round = round;
+    request->express_next = NULL;
+    *express->end = request;
+    express->end = &request->express_next;
+}
+
+static void unlink_at(kolo_express *express, kolo_request **at)
+{
+    kolo_request *request = *at;
+    *at = request->express_next;
+    if (express->end == &request->express_next)
+        express->end = at;
+    request->express = false;
+}
+
+kolo_request *kolo_express_next_done(kolo_express *express, kolo_request **last_open)
+{
+    for (kolo_request **at = *last_open != NULL ? &(*last_open)->express_next : &express->first; *at != NULL;
+         at = &(*at)->express_next) {
         kolo_request *request = *at;
-        if (!is_complete(express, request))
+        if (!is_complete(express, request)) {
+            *last_open = request;
             continue;
-        *at = request->express_next;
-        request->express = false;
-        if (request->operation.piece_count > 0)
-            fold(express, request);
+        }
+        unlink_at(express, at);
+        kolo_express_read(express, request->express_slot, request->express_round, &request->operation,
+                          kolo_request_piece(request));
         return request;
     }
     return NULL;
@@ -117,6 +147,5 @@ void kolo_express_drop(kolo_express *express, kolo_request *request)
     while (*at != NULL && *at != request)
         at = &(*at)->express_next;
     if (*at != NULL)
-        *at = request->express_next;
-    request->express = false;
+        unlink_at(express, at);
 }

@@ -30,23 +30,37 @@ typedef struct kolo_express {
     int32_t rank, size; /* size 0: not in use */
     const int32_t *ring;
     char *cells[KOLO_EXPRESS_RANKS_MAX]; /* per rank: KOLO_EXPRESS_WINDOW_BYTES */
-    kolo_request *first;                 /* posted and not over */
+    kolo_request *first, **end;          /* posted and not over, the oldest first */
 } kolo_express;
 
-/* Whether this operation goes this way, once its slot is agreed: a pure function, the same on all ranks. */
-bool kolo_express_takes(const kolo_express *express, const kolo_request *request, uint32_t slot);
+/* Not in use. */
+void kolo_express_init(kolo_express *express);
 
-/* Writes the request's input into the own cell. Afterwards the other ranks must be woken. */
-void kolo_express_post(kolo_express *express, kolo_request *request, uint32_t slot, uint64_t round);
+/* Whether this operation goes this way, once its slot is agreed: a pure function, the same on all ranks. piece: the
+ * only one; not looked at for a barrier. */
+bool kolo_express_takes(const kolo_express *express, const kolo_operation *operation, const kolo_piece *piece,
+                        uint32_t slot);
 
-/* Bit r: rank r has posted the request's round. */
+/* ---- one round of one slot; piece: NULL for a barrier ---- */
+
+/* Writes the input into the own cell. Afterwards the other ranks must be woken. */
+void kolo_express_write(const kolo_express *express, uint32_t slot, uint64_t round, const kolo_operation *operation,
+                        const kolo_piece *piece);
+/* Everybody else has posted it. */
+bool kolo_express_is_complete(const kolo_express *express, uint32_t slot, uint64_t round);
+/* Bit r: rank r has posted it. */
 uint32_t kolo_express_posted(const kolo_express *express, uint32_t slot, uint64_t round);
+/* Folds what all have posted into the output. */
+void kolo_express_read(const kolo_express *express, uint32_t slot, uint64_t round, const kolo_operation *operation,
+                       const kolo_piece *piece);
 
-/* The first request that everybody has posted, its result in its output, and no longer in the list; NULL if there is
- * none. */
-kolo_request *kolo_express_next_done(kolo_express *express);
+/* ---- requests whose input is written ---- */
+
+void kolo_express_add(kolo_express *express, kolo_request *request, uint32_t slot, uint64_t round);
+/* One pass over the requests: the next that everybody has posted, its result in its output, and no longer in the list;
+ * NULL at the end. *last_open is where the pass is, NULL at its beginning; the pass is over when one is dropped. */
+kolo_request *kolo_express_next_done(kolo_express *express, kolo_request **last_open);
 bool kolo_express_any_done(const kolo_express *express);
-
 /* Forgets a posted request: it failed. */
 void kolo_express_drop(kolo_express *express, kolo_request *request);
 

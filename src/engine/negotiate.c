@@ -184,6 +184,14 @@ bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 
 /* ---- this rank's own submissions ---------------------------------------------------------------- */
 
+static void set_posted(const kolo_negotiation *negotiation, kolo_entry *entry)
+{
+    entry->announced = true;
+    entry->express = true;
+    entry->warned = false;
+    entry->since_ns = negotiation->now_ns;
+}
+
 static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
 {
     kolo_request *request = entry->head;
@@ -191,9 +199,7 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
     bool same = entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
                 memcmp(entry->agreed, request->description, request->description_size) == 0;
     if (same && entry->expressible) {
-        entry->express = true;
-        entry->warned = false;
-        entry->since_ns = negotiation->now_ns;
+        set_posted(negotiation, entry);
         negotiation->hooks.post(negotiation->hooks.user, entry, request);
         return KOLO_OK;
     }
@@ -225,6 +231,14 @@ kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request 
     }
     entry->head = entry->tail = request;
     return announce(negotiation, entry);
+}
+
+void kolo_negotiation_adopt(kolo_negotiation *negotiation, kolo_entry *entry, kolo_request *request)
+{
+    request->next_same_name = NULL;
+    request->entry = entry;
+    entry->head = entry->tail = request;
+    set_posted(negotiation, entry);
 }
 
 kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request *request)

@@ -54,6 +54,8 @@ void kolo_negotiation_fini(kolo_negotiation *negotiation);
 
 /* A request of this rank, after those of its name before it. */
 KOLO_NODISCARD kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request *request);
+/* The same of a request whose input was posted already, for an entry without others. */
+void kolo_negotiation_adopt(kolo_negotiation *negotiation, kolo_entry *entry, kolo_request *request);
 /* A run (or failed) request is over: its name's next submission takes its turn. */
 KOLO_NODISCARD kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request *request);
 

@@ -20,7 +20,6 @@ static void fill(kolo_request *request, const kolo_request_spec *spec, const uin
     request->description = memcpy(tail, description, size);
     request->description_size = size;
     request->operation = spec->operation;
-    request->deadline_ns = spec->deadline_ns;
     request->flags = spec->flags;
     request->done = spec->done;
     request->user = spec->user;
@@ -28,7 +27,19 @@ static void fill(kolo_request *request, const kolo_request_spec *spec, const uin
     atomic_init(&request->refs, 1);
 }
 
-kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **request)
+void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec)
+{
+    kolo_describe_operation(writer, &spec->operation);
+    for (size_t i = 0; i < spec->operation.piece_count; i++)
+        kolo_describe_piece(writer, spec->pieces[i].type, spec->ndims[i], spec->shapes[i]);
+}
+
+static int64_t deadline_of(int64_t timeout_ns, int64_t now_ns)
+{
+    return timeout_ns <= 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
+}
+
+kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request)
 {
     enum { INLINE_BYTES = 512 };
     uint8_t small[INLINE_BYTES];
@@ -39,10 +50,7 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **re
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
     kolo_writer writer;
     kolo_writer_init(&writer, bytes, bound);
-    kolo_describe_operation(&writer, &spec->operation);
-    for (size_t i = 0; i < pieces; i++)
-        kolo_describe_piece(&writer, spec->pieces[i].type, spec->ndims[i], spec->shapes[i]);
-
+    kolo_request_describe(&writer, spec);
     kolo_status status = KOLO_OK;
     kolo_request *made = NULL;
     if (writer.size > KOLO_DESCRIPTION_MAX)
@@ -57,9 +65,11 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **re
         fill(made, spec, bytes, writer.size);
     if (bytes != small)
         free(bytes);
-    if (status == KOLO_OK)
-        *request = made;
-    return status;
+    if (status != KOLO_OK)
+        return status;
+    made->deadline_ns = deadline_of(spec->timeout_ns, now_ns);
+    *request = made;
+    return KOLO_OK;
 }
 
 void kolo_request_retain(kolo_request *request)

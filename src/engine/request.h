@@ -61,16 +61,25 @@ typedef struct kolo_request_spec {
     const kolo_piece *pieces;
     const int32_t *ndims;
     const int64_t *const *shapes;
-    int64_t deadline_ns;
+    int64_t timeout_ns; /* <= 0: none */
     uint64_t flags;
     kolo_done_fn done;
     void *user;
 } kolo_request_spec;
 
-/* With one reference, the caller's. KOLO_ERR_INVALID when the description is too long. */
-KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, kolo_request **request);
+/* Writes what two ranks must agree on. The writer's ok tells whether it fits. */
+void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec);
+
+/* With one reference, the caller's; its deadline counts from now_ns. KOLO_ERR_INVALID when the description is too long. */
+KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request);
 void kolo_request_retain(kolo_request *request);
 void kolo_request_release(kolo_request *request);
+
+/* The first of its pieces; NULL of a barrier. */
+static inline const kolo_piece *kolo_request_piece(const kolo_request *request)
+{
+    return request->operation.piece_count > 0 ? request->pieces : NULL;
+}
 
 static inline bool kolo_request_is_done(const kolo_request *request)
 {

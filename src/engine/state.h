@@ -19,6 +19,7 @@ struct kolo_engine {
     kolo_runner_env env;
     kolo_runner *runners; /* options.groups_in_flight of them */
     kolo_express express;
+    bool posted; /* in cells, and nobody was woken for it yet */
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;
     kolo_request *live; /* every request taken from the queue and not over */
@@ -29,7 +30,8 @@ struct kolo_engine {
     kolo_error error;
 };
 
-/* engine.c: a request is over. */
+/* engine.c: a request has come; and is over. */
+void kolo_engine_take(kolo_engine *engine, kolo_request *request);
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error);
 
 /* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences.

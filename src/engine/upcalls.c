@@ -152,14 +152,15 @@ static bool takes_express(void *user, const kolo_request *request, uint32_t slot
     const kolo_engine *engine = user;
     /* A forced algorithm's order of sums holds in every round. */
     bool forced = engine->options.forced != NULL && request->operation.collective == KOLO_ALLREDUCE;
-    return !forced && kolo_express_takes(&engine->express, request, slot);
+    return !forced && kolo_express_takes(&engine->express, &request->operation, request->pieces, slot);
 }
 
 static void post_express(void *user, const kolo_entry *entry, kolo_request *request)
 {
     kolo_engine *engine = user;
-    kolo_express_post(&engine->express, request, entry->slot, entry->round);
-    engine->env.ops->flags_changed(engine->env.transport);
+    kolo_express_write(&engine->express, entry->slot, entry->round, &request->operation, kolo_request_piece(request));
+    kolo_express_add(&engine->express, request, entry->slot, entry->round);
+    engine->posted = true;
 }
 
 static uint32_t posted_express(void *user, const kolo_entry *entry)

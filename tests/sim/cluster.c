@@ -150,12 +150,12 @@ kolo_request *cluster_submit(cluster *c, int32_t rank, const cluster_tensor *ten
         .pieces = &piece,
         .ndims = &ndim,
         .shapes = &shape,
-        .deadline_ns = tensor->timeout_ns > 0 ? kolo_sim_now(c->sim) + tensor->timeout_ns : INT64_MAX,
+        .timeout_ns = tensor->timeout_ns,
         .done = tensor->done,
         .user = tensor->user,
     };
     kolo_request *request = NULL;
-    assert_int_equal(kolo_request_create(&spec, &request), KOLO_OK);
+    assert_int_equal(kolo_request_create(&spec, kolo_sim_now(c->sim), &request), KOLO_OK);
     assert_true(kolo_engine_submit(c->engines[rank], request));
     kolo_sim_wake_at(c->sim, rank, kolo_sim_now(c->sim));
     return request;

@@ -25,7 +25,7 @@ kolo_request *made_request(const made_options *options)
         .pieces = &piece,
         .ndims = &ndim,
         .shapes = &shape,
-        .deadline_ns = options->timeout_ns != 0 ? options->timeout_ns : INT64_MAX,
+        .timeout_ns = options->timeout_ns,
         .flags = options->flags,
         .done = options->done,
         .user = options->user,
@@ -34,7 +34,7 @@ kolo_request *made_request(const made_options *options)
     spec.operation.postscale = factor(spec.operation.postscale);
     spec.operation.piece_count = spec.operation.collective == KOLO_BARRIER ? 0 : 1;
     kolo_request *request = NULL;
-    assert_int_equal(kolo_request_create(&spec, &request), KOLO_OK);
+    assert_int_equal(kolo_request_create(&spec, 0, &request), KOLO_OK);
     return request;
 }
 
@@ -55,9 +55,9 @@ kolo_request *made_group(const char *name, size_t pieces, int64_t first)
                               .pieces = list,
                               .ndims = ndims,
                               .shapes = shapes,
-                              .deadline_ns = INT64_MAX};
+                              .timeout_ns = 0};
     kolo_request *request = NULL;
-    assert_int_equal(kolo_request_create(&spec, &request), KOLO_OK);
+    assert_int_equal(kolo_request_create(&spec, 0, &request), KOLO_OK);
     free(list);
     free(ndims);
     free(counts);

@@ -18,10 +18,10 @@ static void create__copies_everything(void **state)
                               .pieces = &piece,
                               .ndims = &ndim,
                               .shapes = shapes,
-                              .deadline_ns = 77,
+                              .timeout_ns = 77,
                               .flags = KOLO_NOTIFY_FD};
     kolo_request *request = NULL;
-    assert_int_equal(kolo_request_create(&spec, &request), KOLO_OK);
+    assert_int_equal(kolo_request_create(&spec, 0, &request), KOLO_OK);
     memset(name, 'x', sizeof(name) - 1);
     memset(shape, 0, sizeof(shape));
     memset(&piece, 0, sizeof(piece));
@@ -75,7 +75,7 @@ static void create__description_too_long(void **state)
                               .ndims = ndims,
                               .shapes = shapes};
     kolo_request *request = NULL;
-    made_expect_error(kolo_request_create(&spec, &request), KOLO_ERR_INVALID,
+    made_expect_error(kolo_request_create(&spec, 0, &request), KOLO_ERR_INVALID,
                       "1000 tensors with their shapes take 33026 bytes to describe; at most 24576");
     assert_null(request);
 }

@@ -1,0 +1,60 @@
+/* call.c - see call.h. */
+#include "engine/call.h"
+
+#include "engine/state.h"
+
+#include <string.h>
+
+enum { DESCRIPTION_BYTES = 256 };
+
+static bool is_as_agreed(const kolo_entry *entry, const kolo_request_spec *spec)
+{
+    uint8_t bytes[DESCRIPTION_BYTES];
+    kolo_writer writer;
+    kolo_writer_init(&writer, bytes, sizeof(bytes));
+    kolo_request_describe(&writer, spec);
+    return writer.ok && writer.size == entry->agreed_size && memcmp(bytes, entry->agreed, writer.size) == 0;
+}
+
+static const kolo_piece *piece_of(const kolo_request_spec *spec)
+{
+    return spec->operation.piece_count > 0 ? spec->pieces : NULL;
+}
+
+/* Anything under way is a reason to refuse: its progress and its order before this operation need the engine. */
+kolo_entry *kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec)
+{
+    if (engine->broken || engine->express.size == 0 || !kolo_engine_idle(engine))
+        return NULL;
+    kolo_entry *entry = kolo_registry_find(&engine->negotiation.registry, spec->name);
+    if (entry == NULL || !entry->expressible || entry->head != NULL || !is_as_agreed(entry, spec))
+        return NULL;
+    kolo_express_write(&engine->express, entry->slot, entry->round, &spec->operation, piece_of(spec));
+    return entry;
+}
+
+bool kolo_call_is_complete(const kolo_engine *engine, const kolo_entry *entry)
+{
+    return kolo_express_is_complete(&engine->express, entry->slot, entry->round);
+}
+
+void kolo_call_wake(kolo_engine *engine)
+{
+    engine->env.ops->flags_changed(engine->env.transport);
+}
+
+void kolo_call_finish(kolo_engine *engine, kolo_entry *entry, const kolo_request_spec *spec)
+{
+    kolo_express_read(&engine->express, entry->slot, entry->round, &spec->operation, piece_of(spec));
+    entry->round++;
+}
+
+void kolo_call_adopt(kolo_engine *engine, kolo_entry *entry, kolo_request *request, int64_t now_ns)
+{
+    engine->now_ns = engine->negotiation.now_ns = now_ns;
+    kolo_request_retain(request);
+    atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
+    kolo_engine_take(engine, request);
+    kolo_negotiation_adopt(&engine->negotiation, entry, request);
+    kolo_express_add(&engine->express, request, entry->slot, entry->round);
+}
