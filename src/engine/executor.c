@@ -23,10 +23,11 @@ void kolo_executor_fini(kolo_executor *executor)
 
 static kolo_status reserve(kolo_executor *executor, size_t steps, int32_t ranks)
 {
-    if (ranks > executor->input_capacity) {
+    int32_t inputs = ranks > 2 ? ranks : 2;
+    if (inputs > executor->input_capacity) {
         free(executor->inputs);
-        executor->inputs = malloc((size_t)ranks * sizeof(*executor->inputs));
-        executor->input_capacity = executor->inputs != NULL ? ranks : 0;
+        executor->inputs = malloc((size_t)inputs * sizeof(*executor->inputs));
+        executor->input_capacity = executor->inputs != NULL ? inputs : 0;
         if (executor->inputs == NULL)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %d ranks", ranks);
     }
@@ -85,10 +86,17 @@ static void step_over(kolo_executor *executor, uint32_t index)
     }
 }
 
-/* All inputs in ring order, starting after the owner. */
-static void fold(const kolo_executor *executor, const kolo_step *step, void *dst)
+/* What a step reads, into executor->inputs: a FOLD's in ring order, starting after the owner. Returns how many. */
+static size_t gather_inputs(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
+    if (step->kind != KOLO_STEP_FOLD) {
+        executor->inputs[0] = at(executor, step->a, step->peer, step->a_offset);
+        if (step->kind == KOLO_STEP_COPY)
+            return 1;
+        executor->inputs[1] = at(executor, step->b, run->rank, step->b_offset);
+        return 2;
+    }
     int32_t position = 0;
     while (run->ring[position] != step->peer)
         position++;
@@ -97,25 +105,17 @@ static void fold(const kolo_executor *executor, const kolo_step *step, void *dst
         executor->inputs[i] = rank == run->rank ? at(executor, step->b, rank, step->b_offset)
                                                 : at(executor, KOLO_BUFFER_WINDOW, rank, step->a_offset);
     }
-    kolo_reduce_many(run->type, run->op, dst, executor->inputs, (size_t)run->size, (size_t)step->count);
+    return (size_t)run->size;
 }
 
+/* A copy is the fold of one input. */
 static void compute(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
+    const kolo_reduction reduction = {
+        .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
     void *dst = at(executor, step->dst, run->rank, step->dst_offset);
-    size_t count = (size_t)step->count;
-    if (step->kind == KOLO_STEP_FOLD) {
-        fold(executor, step, dst);
-    } else {
-        const void *a = at(executor, step->a, step->peer, step->a_offset);
-        if (step->kind == KOLO_STEP_REDUCE)
-            kolo_reduce_pair(run->type, run->op, dst, a, at(executor, step->b, run->rank, step->b_offset), count);
-        else if (dst != a)
-            memcpy(dst, a, count * executor->element_bytes);
-    }
-    if (step->final)
-        kolo_reduce_finish(run->type, run->op, run->size, run->postscale, dst, count);
+    kolo_reduce_fold(&reduction, &dst, 1, executor->inputs, gather_inputs(executor, step), (size_t)step->count);
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */

@@ -47,7 +47,7 @@ struct kolo_executor {
     size_t capacity;
     uint32_t ready_head, ready_tail;
     uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    const void **inputs; /* of a FOLD, one per rank */
+    const void **inputs; /* of one step; a FOLD has one per rank */
     int32_t input_capacity;
     size_t steps_left;
     size_t posted; /* at the transport now */

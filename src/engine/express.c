@@ -72,6 +72,11 @@ void kolo_express_read(const kolo_express *express, uint32_t slot, uint64_t roun
 {
     if (piece == NULL)
         return;
+    const kolo_reduction reduction = {.type = piece->type,
+                                      .op = operation->op,
+                                      .final = true,
+                                      .size = express->size,
+                                      .postscale = operation->postscale};
     size_t element_bytes = kolo_dtype_size(piece->type);
     const void *inputs[KOLO_EXPRESS_RANKS_MAX];
     for (int32_t position = 0; position < express->size; position++) {
@@ -83,11 +88,9 @@ void kolo_express_read(const kolo_express *express, uint32_t slot, uint64_t roun
             int32_t rank = express->ring[(position + 1 + i) % express->size];
             inputs[i] = (const char *)payload(express, rank, slot, round) + offset;
         }
-        kolo_reduce_many(piece->type, operation->op, (char *)piece->output + offset, inputs, (size_t)express->size,
-                         (size_t)slice.count);
+        void *dst = (char *)piece->output + offset;
+        kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)express->size, (size_t)slice.count);
     }
-    kolo_reduce_finish(piece->type, operation->op, express->size, operation->postscale, piece->output,
-                       (size_t)piece->count);
 }
 
 /* ---- requests ---------------------------------------------------------------------------------------- */
