@@ -18,12 +18,14 @@ typedef struct kolo_posting {
     uint32_t step;
 } kolo_posting;
 
-/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at base + e
- * * element size (a base may lie outside the memory where only a slice of it exists). */
+/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at its base
+ * plus e times the element size (a base may lie outside the memory where only a slice of it exists). */
 typedef struct kolo_execution {
     const kolo_schedule *schedule;       /* sealed; outlives the execution */
-    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer, without the windows */
-    const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
+    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer: the rank's own ones */
+    const uintptr_t *windows;            /* per rank, as the next two; NULL where nothing is shared */
+    const uintptr_t *peer_input;         /* as this process sees them; the own entries are not looked at. NULL where */
+    const uintptr_t *peer_output;        /* the schedule touches no peers' tensors */
     uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
@@ -47,8 +49,9 @@ struct kolo_executor {
     size_t capacity;
     uint32_t ready_head, ready_tail;
     uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    const void **inputs; /* of a FOLD, one per rank */
-    int32_t input_capacity;
+    const void **inputs; /* of a FOLD, one per rank; outputs also */
+    void **outputs;
+    int32_t rank_capacity;
     size_t steps_left;
     size_t posted; /* at the transport now */
     bool canceled;
