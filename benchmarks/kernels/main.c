@@ -72,7 +72,8 @@ static void run_once(const bench_case *c, const buffers *memory)
 {
     size_t count = memory->bytes / kolo_dtype_size(c->type);
     if (c->isa != NULL)
-        kolo_reduce_pair(c->type, c->op, memory->dst, memory->a, memory->b, count);
+        kolo_reduce_fold(&(kolo_reduction){.type = c->type, .op = c->op}, (void *const[]){memory->dst}, 1,
+                         (const void *const[]){memory->a, memory->b}, 2, count);
     else if (c->scalar != NULL)
         c->scalar(memory->dst, memory->a, memory->b, count);
     else

@@ -24,15 +24,16 @@ void kolo_executor_fini(kolo_executor *executor)
 
 static kolo_status reserve(kolo_executor *executor, size_t steps, int32_t ranks)
 {
-    if (ranks > executor->rank_capacity) {
-        executor->rank_capacity = 0;
+    int32_t entries = ranks > 2 ? ranks : 2; /* a REDUCE has two inputs */
+    if (entries > executor->entries) {
+        executor->entries = 0;
         free(executor->inputs);
         free(executor->outputs);
-        executor->inputs = malloc((size_t)ranks * sizeof(*executor->inputs));
-        executor->outputs = malloc((size_t)ranks * sizeof(*executor->outputs));
+        executor->inputs = malloc((size_t)entries * sizeof(*executor->inputs));
+        executor->outputs = malloc((size_t)entries * sizeof(*executor->outputs));
         if (executor->inputs == NULL || executor->outputs == NULL)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %d ranks", ranks);
-        executor->rank_capacity = ranks;
+        executor->entries = entries;
     }
     if (steps <= executor->capacity)
         return KOLO_OK;
@@ -96,10 +97,17 @@ static void step_over(kolo_executor *executor, uint32_t index)
 
 /* ---- work ----------------------------------------------------------------------------------------------- */
 
-/* All inputs in ring order, starting after the owner. */
-static void list_inputs(const kolo_executor *executor, const kolo_step *step)
+/* What a step reads, into executor->inputs: a FOLD's in ring order, starting after the owner. Returns how many. */
+static size_t list_inputs(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
+    if (step->kind != KOLO_STEP_FOLD) {
+        executor->inputs[0] = at(executor, step->a, step->peer, step->a_offset);
+        if (step->kind == KOLO_STEP_COPY)
+            return 1;
+        executor->inputs[1] = at(executor, step->b, run->rank, step->b_offset);
+        return 2;
+    }
     int32_t position = 0;
     while (run->ring[position] != step->peer)
         position++;
@@ -108,73 +116,32 @@ static void list_inputs(const kolo_executor *executor, const kolo_step *step)
         executor->inputs[i] = rank == run->rank ? at(executor, step->b, rank, step->b_offset)
                                                 : at(executor, step->a, rank, step->a_offset);
     }
+    return (size_t)run->size;
 }
 
-/* Where a FOLD's result goes: the own place first, then from the next rank on, so that everybody starts with another
- * one. Returns how many. */
+/* What it writes, into executor->outputs: all ranks' from the own one on, so that everybody starts with another one.
+ * Returns how many. */
 static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
-    bool to_all = step->dst == KOLO_BUFFER_PEER_OUTPUT;
-    executor->outputs[0] = at(executor, to_all ? KOLO_BUFFER_OUTPUT : step->dst, run->rank, step->dst_offset);
-    for (int32_t i = 1; to_all && i < run->size; i++)
+    if (step->dst != KOLO_BUFFER_PEER_OUTPUT) {
+        executor->outputs[0] = at(executor, step->dst, run->rank, step->dst_offset);
+        return 1;
+    }
+    executor->outputs[0] = at(executor, KOLO_BUFFER_OUTPUT, run->rank, step->dst_offset);
+    for (int32_t i = 1; i < run->size; i++)
         executor->outputs[i] = at(executor, step->dst, (run->rank + i) % run->size, step->dst_offset);
-    return to_all ? (size_t)run->size : 1;
+    return (size_t)run->size;
 }
 
-static void finish(const kolo_execution *run, void *dst, size_t count)
-{
-    kolo_reduce_finish(run->type, run->op, run->size, run->postscale, dst, count);
-}
-
-/* Folds the inputs, and puts the result in several places: piece by piece, so that a piece is still in the first-level
- * cache when it is copied. An output may be one of the inputs: a piece is read from all before it is written. */
-static void spread(const kolo_executor *executor, size_t output_count, size_t count, bool is_final)
-{
-    enum { PIECE_BYTES = 4096 };
-    const kolo_execution *run = &executor->run;
-    const size_t piece = PIECE_BYTES / executor->element_bytes;
-    for (size_t done = 0; done < count; done += piece) {
-        size_t now = count - done < piece ? count - done : piece, bytes = now * executor->element_bytes;
-        kolo_reduce_many(run->type, run->op, executor->outputs[0], executor->inputs, (size_t)run->size, now);
-        if (is_final)
-            finish(run, executor->outputs[0], now);
-        for (size_t i = 1; i < output_count; i++)
-            memcpy(executor->outputs[i], executor->outputs[0], bytes);
-        for (size_t i = 0; i < output_count; i++)
-            executor->outputs[i] = (char *)executor->outputs[i] + bytes;
-        for (int32_t i = 0; i < run->size; i++)
-            executor->inputs[i] = (const char *)executor->inputs[i] + bytes;
-    }
-}
-
-static void fold(const kolo_executor *executor, const kolo_step *step)
+/* A copy is the fold of one input. */
+static void compute(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
-    size_t count = (size_t)step->count;
-    list_inputs(executor, step);
-    size_t output_count = list_outputs(executor, step);
-    if (output_count > 1) {
-        spread(executor, output_count, count, step->final);
-        return;
-    }
-    kolo_reduce_many(run->type, run->op, executor->outputs[0], executor->inputs, (size_t)run->size, count);
-    if (step->final)
-        finish(run, executor->outputs[0], count);
-}
-
-static void reduce_or_copy(const kolo_executor *executor, const kolo_step *step)
-{
-    const kolo_execution *run = &executor->run;
-    size_t count = (size_t)step->count;
-    void *dst = at(executor, step->dst, run->rank, step->dst_offset);
-    const void *a = at(executor, step->a, step->peer, step->a_offset);
-    if (step->kind == KOLO_STEP_REDUCE)
-        kolo_reduce_pair(run->type, run->op, dst, a, at(executor, step->b, run->rank, step->b_offset), count);
-    else if (dst != a)
-        memcpy(dst, a, count * executor->element_bytes);
-    if (step->final)
-        finish(run, dst, count);
+    const kolo_reduction reduction = {
+        .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
+    size_t inputs = list_inputs(executor, step), outputs = list_outputs(executor, step);
+    kolo_reduce_fold(&reduction, executor->outputs, outputs, executor->inputs, inputs, (size_t)step->count);
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */
@@ -266,11 +233,8 @@ static bool run_step(kolo_executor *executor, uint32_t index)
     case KOLO_STEP_NOTIFY:
         notify(executor, step);
         break;
-    case KOLO_STEP_FOLD:
-        fold(executor, step);
-        break;
     default:
-        reduce_or_copy(executor, step);
+        compute(executor, step);
     }
     step_over(executor, index);
     return true;

@@ -23,9 +23,9 @@ typedef struct kolo_posting {
 typedef struct kolo_execution {
     const kolo_schedule *schedule;       /* sealed; outlives the execution */
     uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer: the rank's own ones */
-    const uintptr_t *windows;            /* per rank, as the next two; NULL where nothing is shared */
-    const uintptr_t *peer_input;         /* as this process sees them; the own entries are not looked at. NULL where */
-    const uintptr_t *peer_output;        /* the schedule touches no peers' tensors */
+    const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
+    const uintptr_t *peer_input;         /* per rank, as this process sees it; the own one is not looked at, */
+    const uintptr_t *peer_output;        /* nor any where the schedule touches no peers' tensors */
     uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
@@ -49,9 +49,9 @@ struct kolo_executor {
     size_t capacity;
     uint32_t ready_head, ready_tail;
     uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    const void **inputs; /* of a FOLD, one per rank; outputs also */
+    const void **inputs; /* of one step; a FOLD has one per rank */
     void **outputs;
-    int32_t rank_capacity;
+    int32_t entries; /* that inputs and outputs have room for */
     size_t steps_left;
     size_t posted; /* at the transport now */
     bool canceled;

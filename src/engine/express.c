@@ -70,6 +70,11 @@ static bool is_complete(const kolo_express *express, const kolo_request *request
 static void fold(const kolo_express *express, const kolo_request *request)
 {
     const kolo_piece *piece = &request->pieces[0];
+    const kolo_reduction reduction = {.type = piece->type,
+                                      .op = request->operation.op,
+                                      .final = true,
+                                      .size = express->size,
+                                      .postscale = request->operation.postscale};
     size_t element_bytes = kolo_dtype_size(piece->type);
     const void *inputs[KOLO_EXPRESS_RANKS_MAX];
     for (int32_t position = 0; position < express->size; position++) {
@@ -81,11 +86,9 @@ static void fold(const kolo_express *express, const kolo_request *request)
             int32_t rank = express->ring[(position + 1 + i) % express->size];
             inputs[i] = (const char *)payload(express, rank, request) + offset;
         }
-        kolo_reduce_many(piece->type, request->operation.op, (char *)piece->output + offset, inputs,
-                         (size_t)express->size, (size_t)slice.count);
+        void *dst = (char *)piece->output + offset;
+        kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)express->size, (size_t)slice.count);
     }
-    kolo_reduce_finish(piece->type, request->operation.op, express->size, request->operation.postscale, piece->output,
-                       (size_t)piece->count);
 }
 
 kolo_request *kolo_express_next_done(kolo_express *express)

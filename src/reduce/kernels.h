@@ -9,24 +9,20 @@
 
 enum { KOLO_REDUCE_OP_COUNT = KOLO_PRODUCT + 1 };
 
-/* As kolo_reduce_pair and kolo_reduce_many, for one type and operator. Any alignment, any count. */
-typedef void (*kolo_pair_fn)(void *dst, const void *a, const void *b, size_t count);
-typedef void (*kolo_many_fn)(void *dst, const void *const *inputs, size_t n_inputs, size_t count);
+/* What becomes of a sum x before it is rounded. Floats: x / first * second or x * first * second, computed in float64
+ * for float64, else in float32. Integers: x / first, toward zero; first is an int32 > 0. */
+typedef struct kolo_ending {
+    bool divides; /* floats */
+    double first, second;
+} kolo_ending;
 
-/* dst[i] = src[i] * first * second, or src[i] / first * second; one rounding to the type at the end. float64
- * computes in float64, all others in float32. NULL for integers. dst may be src. */
-typedef void (*kolo_scale_fn)(void *dst, const void *src, double first, double second, size_t count);
-
-/* data[i] /= divisor, toward zero. NULL for floats. divisor > 0. */
-typedef void (*kolo_divide_fn)(void *data, int32_t divisor, size_t count);
+/* As kolo_reduce_fold, for one type and operator. ending may be NULL. */
+typedef void (*kolo_fold_fn)(void *const *dsts, size_t n_dsts, const void *const *inputs, size_t n_inputs, size_t count,
+                             const kolo_ending *ending);
 
 typedef struct kolo_kernels {
     const char *name;
-    kolo_pair_fn pair[KOLO_DTYPE_COUNT][KOLO_REDUCE_OP_COUNT];
-    kolo_many_fn many[KOLO_DTYPE_COUNT][KOLO_REDUCE_OP_COUNT];
-    kolo_scale_fn multiply[KOLO_DTYPE_COUNT];
-    kolo_scale_fn divide_multiply[KOLO_DTYPE_COUNT];
-    kolo_divide_fn divide[KOLO_DTYPE_COUNT];
+    kolo_fold_fn fold[KOLO_DTYPE_COUNT][KOLO_REDUCE_OP_COUNT];
 } kolo_kernels;
 
 extern const kolo_kernels kolo_kernels_portable;

@@ -30,8 +30,8 @@ __attribute__((constructor)) static void choose(void)
     __builtin_cpu_init();
     if (__builtin_cpu_supports("avx2") && has_f16c())
         usable[usable_count++] = &kolo_kernels_avx2;
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
-        __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
         usable[usable_count++] = &kolo_kernels_avx512;
 #elif defined(__aarch64__)
     usable[usable_count++] = &kolo_kernels_neon;
@@ -69,44 +69,36 @@ const char *kolo_reduce_isa(void)
     return active->name;
 }
 
-void kolo_reduce_pair(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *a, const void *b, size_t count)
-{
-    active->pair[type][op](dst, a, b, count);
-}
-
-void kolo_reduce_many(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *const *inputs, size_t n_inputs,
-                      size_t count)
-{
-    if (n_inputs == 2)
-        active->pair[type][op](dst, inputs[0], inputs[1], count);
-    else
-        active->many[type][op](dst, inputs, n_inputs, count);
-}
-
 /* Dividing by a power of two is multiplying by its reciprocal, to the last bit, and several times as fast. */
-static void finish_float(kolo_dtype_id type, int32_t divisor, double postscale, void *data, size_t count)
+static bool find_ending(const kolo_reduction *reduction, kolo_ending *ending)
 {
-    if ((divisor & (divisor - 1)) == 0)
-        active->multiply[type](data, data, 1.0 / divisor, postscale, count);
-    else
-        active->divide_multiply[type](data, data, divisor, postscale, count);
+    int32_t divisor = reduction->op == KOLO_AVERAGE ? reduction->size : 1;
+    double postscale = kolo_dtype_is_float(reduction->type) ? reduction->postscale : 1.0;
+    if (!reduction->final || (divisor == 1 && postscale == 1.0))
+        return false;
+    bool multiplies = (divisor & (divisor - 1)) == 0 && kolo_dtype_is_float(reduction->type);
+    *ending = (kolo_ending){.divides = !multiplies, .first = multiplies ? 1.0 / divisor : divisor, .second = postscale};
+    return true;
 }
 
-void kolo_reduce_finish(kolo_dtype_id type, kolo_reduce_op op, int32_t size, double postscale, void *data, size_t count)
+void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
+                      size_t n_inputs, size_t count)
 {
-    int32_t divisor = op == KOLO_AVERAGE ? size : 1;
-    if (!kolo_dtype_is_float(type)) {
-        if (divisor != 1)
-            active->divide[type](data, divisor, count);
-    } else if (divisor != 1 || postscale != 1.0) {
-        finish_float(type, divisor, postscale, data, count);
+    kolo_ending ending;
+    bool ends = find_ending(reduction, &ending);
+    if (n_inputs > 1 || ends) {
+        active->fold[reduction->type][reduction->op](dsts, n_dsts, inputs, n_inputs, count, ends ? &ending : NULL);
+        return;
     }
+    size_t bytes = count * kolo_dtype_size(reduction->type);
+    if (n_dsts > 1)
+        active->fold[KOLO_DTYPE_UINT8][KOLO_SUM](dsts, n_dsts, inputs, 1, bytes, NULL);
+    else if (dsts[0] != inputs[0] && bytes > 0)
+        memcpy(dsts[0], inputs[0], bytes);
 }
 
 void kolo_reduce_scale(kolo_dtype_id type, double factor, void *dst, const void *src, size_t count)
 {
-    if (factor != 1.0 && kolo_dtype_is_float(type))
-        active->multiply[type](dst, src, 1.0, factor, count);
-    else if (dst != src && count > 0)
-        memcpy(dst, src, count * kolo_dtype_size(type));
+    const kolo_reduction reduction = {.type = type, .op = KOLO_SUM, .final = true, .postscale = factor};
+    kolo_reduce_fold(&reduction, &dst, 1, &src, 1, count);
 }

@@ -172,31 +172,49 @@ static value combine(kolo_dtype_id type, kolo_reduce_op op, value a, value b)
     return x;
 }
 
-void reference_many(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *const *inputs, size_t n_inputs,
+/* In the accumulator's precision, which for 16-bit floats is float32's. */
+static value finish(const kolo_reduction *reduction, value x)
+{
+    int32_t divisor = reduction->op == KOLO_AVERAGE ? reduction->size : 1;
+    if (!kolo_dtype_is_float(reduction->type)) {
+        x.integer /= divisor;
+    } else if (reduction->type == KOLO_DTYPE_FLOAT64) {
+        x.number = x.number / divisor * reduction->postscale;
+    } else {
+        float quotient = (float)x.number / (float)divisor;
+        x.number = (double)(quotient * (float)reduction->postscale);
+    }
+    return x;
+}
+
+void reference_fold(const kolo_reduction *reduction, void *dst, const void *const *inputs, size_t n_inputs,
                     size_t count)
 {
+    kolo_dtype_id type = reduction->type;
     for (size_t i = 0; i < count; i++) {
         value x = load(type, inputs[0], i);
         for (size_t k = 1; k < n_inputs; k++)
-            x = combine(type, op, x, load(type, inputs[k], i));
-        store(type, dst, i, x);
+            x = combine(type, reduction->op, x, load(type, inputs[k], i));
+        store(type, dst, i, reduction->final ? finish(reduction, x) : x);
     }
 }
 
-void reference_finish(kolo_dtype_id type, int32_t divisor, double factor, void *dst, const void *src, size_t count)
+void fold_to(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *const *inputs, size_t n_inputs, size_t count)
 {
-    for (size_t i = 0; i < count; i++) {
-        value x = load(type, src, i);
-        if (!kolo_dtype_is_float(type)) {
-            x.integer /= divisor;
-        } else if (type == KOLO_DTYPE_FLOAT64) {
-            x.number = x.number / divisor * factor;
-        } else {
-            float quotient = (float)x.number / (float)divisor;
-            x.number = (double)(quotient * (float)factor);
+    const kolo_reduction reduction = {.type = type, .op = op};
+    kolo_reduce_fold(&reduction, &dst, 1, inputs, n_inputs, count);
+}
+
+void for_all(void (*fn)(kolo_dtype_id type, kolo_reduce_op op))
+{
+    for (size_t isa = 0; isa < kolo_reduce_isa_count(); isa++) {
+        assert_true(kolo_reduce_force(kolo_reduce_isa_name(isa)));
+        for (int type = 0; type < KOLO_DTYPE_COUNT; type++) {
+            for (int op = KOLO_SUM; op <= KOLO_PRODUCT; op++)
+                fn((kolo_dtype_id)type, (kolo_reduce_op)op);
         }
-        store(type, dst, i, x);
     }
+    assert_true(kolo_reduce_force(NULL));
 }
 
 /* ---- inputs and outputs --------------------------------------------------------------------- */

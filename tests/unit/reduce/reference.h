@@ -17,12 +17,16 @@
 double reference_widen(kolo_dtype_id type, uint16_t bits);
 uint16_t reference_narrow(kolo_dtype_id type, float x);
 
-/* dst[i] = inputs[0][i] op inputs[1][i] op ...; dst must not be an input. Unaligned memory is fine. */
-void reference_many(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *const *inputs, size_t n_inputs,
+/* As kolo_reduce_fold, to one destination that is no input. Unaligned memory is fine. */
+void reference_fold(const kolo_reduction *reduction, void *dst, const void *const *inputs, size_t n_inputs,
                     size_t count);
 
-/* dst[i] = src[i] / divisor * factor for floats (16-bit ones rounded once), src[i] / divisor for integers. */
-void reference_finish(kolo_dtype_id type, int32_t divisor, double factor, void *dst, const void *src, size_t count);
+/* kolo_reduce_fold of a sum, or the like, that is not final, to one destination. */
+void fold_to(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *const *inputs, size_t n_inputs,
+             size_t count);
+
+/* fn for every instruction set in force, type and operator. */
+void for_all(void (*fn)(kolo_dtype_id type, kolo_reduce_op op));
 
 /* Bytes for count elements: any bit pattern, and among them many of the awkward numbers of the type. */
 void fill_awkward(kolo_dtype_id type, kolo_rng *rng, void *data, size_t count);

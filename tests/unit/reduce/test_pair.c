@@ -1,4 +1,4 @@
-/* test_pair.c - kolo_reduce_pair on every instruction set, against the reference, to the bit. */
+/* test_pair.c - folds of two inputs on every instruction set, against the reference, to the bit. */
 #include "reference.h"
 
 #include <string.h>
@@ -7,18 +7,9 @@ enum { MAX_COUNT = 1100, GUARD = 64, ROOM = GUARD + 8 * MAX_COUNT + 2 * GUARD };
 
 static uint8_t left[ROOM], right[ROOM], output[ROOM], expected[ROOM];
 
-typedef void (*check_fn)(kolo_dtype_id type, kolo_reduce_op op);
-
-static void for_all(check_fn check)
+static void pair(kolo_dtype_id type, kolo_reduce_op op, void *dst, const void *a, const void *b, size_t count)
 {
-    for (size_t isa = 0; isa < kolo_reduce_isa_count(); isa++) {
-        assert_true(kolo_reduce_force(kolo_reduce_isa_name(isa)));
-        for (int type = 0; type < KOLO_DTYPE_COUNT; type++) {
-            for (int op = KOLO_SUM; op <= KOLO_PRODUCT; op++)
-                check((kolo_dtype_id)type, (kolo_reduce_op)op);
-        }
-    }
-    assert_true(kolo_reduce_force(NULL));
+    fold_to(type, op, dst, (const void *const[]){a, b}, 2, count);
 }
 
 /* Offsets are in bytes: elements need not even be aligned to themselves. */
@@ -28,10 +19,11 @@ static void check_once(kolo_dtype_id type, kolo_reduce_op op, size_t count, cons
     uint8_t *a = left + GUARD + offsets[0], *b = right + GUARD + offsets[1], *dst = output + GUARD + offsets[2];
     fill_awkward(type, rng, a, count);
     fill_awkward(type, rng, b, count);
-    reference_many(type, op, expected, (const void *const[]){a, b}, 2, count);
+    const kolo_reduction reduction = {.type = type, .op = op};
+    reference_fold(&reduction, expected, (const void *const[]){a, b}, 2, count);
 
     memset(output, 0xa5, sizeof(output));
-    kolo_reduce_pair(type, op, dst, a, b, count);
+    pair(type, op, dst, a, b, count);
     assert_elements_equal(type, dst, expected, count);
     for (size_t i = 0; i < sizeof(output); i++) { /* not a byte beside it */
         if (i < (size_t)(dst - output) || i >= (size_t)(dst - output) + bytes)
@@ -39,10 +31,10 @@ static void check_once(kolo_dtype_id type, kolo_reduce_op op, size_t count, cons
     }
 
     memcpy(dst, a, bytes); /* in place, as left operand, then as right one */
-    kolo_reduce_pair(type, op, dst, dst, b, count);
+    pair(type, op, dst, dst, b, count);
     assert_elements_equal(type, dst, expected, count);
     memcpy(dst, b, bytes);
-    kolo_reduce_pair(type, op, dst, a, dst, count);
+    pair(type, op, dst, a, dst, count);
     assert_elements_equal(type, dst, expected, count);
 }
 
@@ -95,8 +87,8 @@ static void pair__all_alignments(void **state)
 
 static void check_nothing(kolo_dtype_id type, kolo_reduce_op op)
 {
-    kolo_reduce_pair(type, op, NULL, NULL, NULL, 0);
-    kolo_reduce_many(type, op, NULL, (const void *const[]){NULL, NULL, NULL}, 3, 0);
+    pair(type, op, NULL, NULL, NULL, 0);
+    fold_to(type, op, NULL, (const void *const[]){NULL, NULL, NULL}, 3, 0);
 }
 
 static void pair__count_0_without_memory(void **state)
@@ -113,7 +105,7 @@ static void pair__operand_is_both_inputs(void **state)
         float x[21];
         for (int i = 0; i < 21; i++)
             x[i] = (float)i;
-        kolo_reduce_pair(KOLO_DTYPE_FLOAT32, KOLO_SUM, x, x, x, 21);
+        pair(KOLO_DTYPE_FLOAT32, KOLO_SUM, x, x, x, 21);
         for (int i = 0; i < 21; i++)
             assert_true(x[i] == (float)(2 * i));
     }
