@@ -18,18 +18,22 @@ void kolo_executor_fini(kolo_executor *executor)
     free(executor->ready);
     free(executor->postings);
     free(executor->inputs);
+    free(executor->outputs);
     memset(executor, 0, sizeof(*executor));
 }
 
 static kolo_status reserve(kolo_executor *executor, size_t steps, int32_t ranks)
 {
-    int32_t inputs = ranks > 2 ? ranks : 2;
-    if (inputs > executor->input_capacity) {
+    int32_t entries = ranks > 2 ? ranks : 2; /* a REDUCE has two inputs */
+    if (entries > executor->entries) {
+        executor->entries = 0;
         free(executor->inputs);
-        executor->inputs = malloc((size_t)inputs * sizeof(*executor->inputs));
-        executor->input_capacity = executor->inputs != NULL ? inputs : 0;
-        if (executor->inputs == NULL)
+        free(executor->outputs);
+        executor->inputs = malloc((size_t)entries * sizeof(*executor->inputs));
+        executor->outputs = malloc((size_t)entries * sizeof(*executor->outputs));
+        if (executor->inputs == NULL || executor->outputs == NULL)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %d ranks", ranks);
+        executor->entries = entries;
     }
     if (steps <= executor->capacity)
         return KOLO_OK;
@@ -69,9 +73,14 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     return KOLO_OK;
 }
 
+/* rank: whose it is, where each has one. */
 static void *at(const kolo_executor *executor, uint8_t buffer, int32_t rank, int64_t offset)
 {
-    uintptr_t base = buffer == KOLO_BUFFER_WINDOW ? executor->run.windows[rank] : executor->run.base[buffer];
+    const kolo_execution *run = &executor->run;
+    uintptr_t base = buffer == KOLO_BUFFER_PEER_INPUT    ? run->peer_input[rank]
+                     : buffer == KOLO_BUFFER_PEER_OUTPUT ? run->peer_output[rank]
+                     : buffer == KOLO_BUFFER_WINDOW      ? run->windows[rank]
+                                                         : run->base[buffer];
     return (void *)(base + (uintptr_t)offset * executor->element_bytes);
 }
 
@@ -86,8 +95,10 @@ static void step_over(kolo_executor *executor, uint32_t index)
     }
 }
 
+/* ---- work ----------------------------------------------------------------------------------------------- */
+
 /* What a step reads, into executor->inputs: a FOLD's in ring order, starting after the owner. Returns how many. */
-static size_t gather_inputs(const kolo_executor *executor, const kolo_step *step)
+static size_t list_inputs(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
     if (step->kind != KOLO_STEP_FOLD) {
@@ -103,8 +114,23 @@ static size_t gather_inputs(const kolo_executor *executor, const kolo_step *step
     for (int32_t i = 0; i < run->size; i++) {
         int32_t rank = run->ring[(position + 1 + i) % run->size];
         executor->inputs[i] = rank == run->rank ? at(executor, step->b, rank, step->b_offset)
-                                                : at(executor, KOLO_BUFFER_WINDOW, rank, step->a_offset);
+                                                : at(executor, step->a, rank, step->a_offset);
     }
+    return (size_t)run->size;
+}
+
+/* What it writes, into executor->outputs: all ranks' from the own one on, so that everybody starts with another one.
+ * Returns how many. */
+static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
+{
+    const kolo_execution *run = &executor->run;
+    if (step->dst != KOLO_BUFFER_PEER_OUTPUT) {
+        executor->outputs[0] = at(executor, step->dst, run->rank, step->dst_offset);
+        return 1;
+    }
+    executor->outputs[0] = at(executor, KOLO_BUFFER_OUTPUT, run->rank, step->dst_offset);
+    for (int32_t i = 1; i < run->size; i++)
+        executor->outputs[i] = at(executor, step->dst, (run->rank + i) % run->size, step->dst_offset);
     return (size_t)run->size;
 }
 
@@ -114,8 +140,8 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
     const kolo_execution *run = &executor->run;
     const kolo_reduction reduction = {
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
-    void *dst = at(executor, step->dst, run->rank, step->dst_offset);
-    kolo_reduce_fold(&reduction, &dst, 1, executor->inputs, gather_inputs(executor, step), (size_t)step->count);
+    size_t inputs = list_inputs(executor, step), outputs = list_outputs(executor, step);
+    kolo_reduce_fold(&reduction, executor->outputs, outputs, executor->inputs, inputs, (size_t)step->count);
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */

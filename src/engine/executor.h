@@ -18,12 +18,14 @@ typedef struct kolo_posting {
     uint32_t step;
 } kolo_posting;
 
-/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at base + e
- * * element size (a base may lie outside the memory where only a slice of it exists). */
+/* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at its base
+ * plus e times the element size (a base may lie outside the memory where only a slice of it exists). */
 typedef struct kolo_execution {
     const kolo_schedule *schedule;       /* sealed; outlives the execution */
-    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer, without the windows */
+    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer: the rank's own ones */
     const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
+    const uintptr_t *peer_input;         /* per rank, as this process sees it; the own one is not looked at, */
+    const uintptr_t *peer_output;        /* nor any where the schedule touches no peers' tensors */
     uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
@@ -48,7 +50,8 @@ struct kolo_executor {
     uint32_t ready_head, ready_tail;
     uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
     const void **inputs; /* of one step; a FOLD has one per rank */
-    int32_t input_capacity;
+    void **outputs;
+    int32_t entries; /* that inputs and outputs have room for */
     size_t steps_left;
     size_t posted; /* at the transport now */
     bool canceled;

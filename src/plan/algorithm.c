@@ -13,7 +13,7 @@
 /* The first of equally cheap ones is taken. */
 static const kolo_algorithm *const algorithms[] = {
     &kolo_algorithm_ring,  &kolo_algorithm_oneshot, &kolo_algorithm_circulant,      &kolo_algorithm_binomial,
-    &kolo_algorithm_chain, &kolo_algorithm_direct,  &kolo_algorithm_direct_oneshot,
+    &kolo_algorithm_chain, &kolo_algorithm_direct,  &kolo_algorithm_direct_oneshot, &kolo_algorithm_shared,
 };
 
 const char *kolo_collective_name(kolo_collective collective)
@@ -66,9 +66,10 @@ const kolo_algorithm *kolo_algorithm_find(const char *name)
     return NULL;
 }
 
+/* For the selector, which knows nothing of where tensors lie. */
 static bool does(const kolo_algorithm *algorithm, kolo_collective collective)
 {
-    return (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
+    return !algorithm->shared_tensors && (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
 }
 
 const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,

@@ -5,10 +5,10 @@
  * fusion - and the selector chooses only among algorithms that add in that class's order:
  *
  *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[]
- * goes round the ring: summed starting after its owner, the owner last.     (ring, oneshot) CIRCULANT  the nested order
- * of Traeff's circulant reduce-scatter: see circulant.c.  (circulant) DIRECT     the ring's order, but in one pass, so
- * that 16-bit floats are rounded once; where all ranks share memory
- *                ("the shape of the topology").                                  (direct, direct_oneshot)
+ *                goes round the ring: summed starting after its owner, the owner last.  (ring, oneshot)
+ *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
+ *     DIRECT     the ring's order, but in one pass, so that 16-bit floats are rounded once; where all ranks share
+ *                memory ("the shape of the topology").  (direct, direct_oneshot, shared)
  *
  * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT.
  */
@@ -38,6 +38,7 @@ typedef struct kolo_plan_spec {
     const int64_t *slice_offsets; /* size+1 entries, as kolo_slice_layout makes them */
     int64_t chunk_count;  /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
     int64_t window_count; /* elements each rank's window has room for; 0: there are no windows */
+    bool shared_tensors;  /* all ranks' inputs and outputs lie in memory that everybody sees */
 } kolo_plan_spec;
 
 typedef enum kolo_association {
@@ -56,6 +57,7 @@ typedef struct kolo_algorithm {
     const char *name;             /* "ring" */
     uint32_t collectives;         /* bit (1u << kolo_collective) */
     kolo_association association; /* of its sums; NONE where it adds nothing */
+    bool shared_tensors;          /* needs spec's: so the selector never takes it */
     /* Appends this rank's steps and seals. size 1: a COPY with FINAL (or nothing where nothing is to be done). */
     kolo_status (*build)(const kolo_plan_spec *spec, kolo_schedule *schedule);
     /* Predicted nanoseconds of the slowest rank; bytes: total of the group's buffer. */
@@ -64,7 +66,8 @@ typedef struct kolo_algorithm {
 } kolo_algorithm;
 
 /* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order),
- * circulant (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows. */
+ * circulant (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows; shared,
+ * from tensor to tensor. */
 size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */

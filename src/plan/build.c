@@ -138,6 +138,24 @@ uint32_t kolo_build_copy(kolo_schedule *schedule, kolo_place to, kolo_place from
                                                     .peer = -1});
 }
 
+void kolo_build_chained(kolo_schedule *schedule, kolo_step step)
+{
+    uint32_t index = kolo_schedule_add(schedule, &step);
+    kolo_schedule_after(schedule, index > 0 ? index - 1 : KOLO_NO_STEP, index);
+}
+
+void kolo_build_notify(kolo_schedule *schedule, kolo_flag flag, int64_t value)
+{
+    kolo_build_chained(schedule,
+                       (kolo_step){.kind = KOLO_STEP_NOTIFY, .message = (uint32_t)flag, .count = value, .peer = -1});
+}
+
+void kolo_build_wait(kolo_schedule *schedule, kolo_flag flag, int32_t peer, int64_t value)
+{
+    kolo_build_chained(schedule,
+                       (kolo_step){.kind = KOLO_STEP_WAIT, .message = (uint32_t)flag, .count = value, .peer = peer});
+}
+
 kolo_status kolo_build_alone(const kolo_plan_spec *spec, kolo_schedule *schedule)
 {
     int64_t total = kolo_plan_total(spec);

@@ -49,6 +49,11 @@ uint32_t kolo_build_reduce(kolo_schedule *schedule, kolo_place to, kolo_place a,
                            bool final, uint32_t hop);
 uint32_t kolo_build_copy(kolo_schedule *schedule, kolo_place to, kolo_place from, int64_t count, bool final);
 
+/* Steps of a chain: each waits for the one before it. */
+void kolo_build_chained(kolo_schedule *schedule, kolo_step step);
+void kolo_build_notify(kolo_schedule *schedule, kolo_flag flag, int64_t value);
+void kolo_build_wait(kolo_schedule *schedule, kolo_flag flag, int32_t peer, int64_t value);
+
 /* The whole schedule of a job of one rank, sealed; and its price. */
 KOLO_NODISCARD kolo_status kolo_build_alone(const kolo_plan_spec *spec, kolo_schedule *schedule);
 double kolo_price_alone(int64_t bytes, const kolo_price_model *model);
@@ -61,5 +66,6 @@ extern const kolo_algorithm kolo_algorithm_binomial;
 extern const kolo_algorithm kolo_algorithm_chain;
 extern const kolo_algorithm kolo_algorithm_direct;
 extern const kolo_algorithm kolo_algorithm_direct_oneshot;
+extern const kolo_algorithm kolo_algorithm_shared;
 
 #endif

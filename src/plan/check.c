@@ -1,8 +1,9 @@
-/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory and for windows, and a
+/* check.c - proves schedules right: each one's form, the pairing of messages, races for memory, own and shared, and a
  * run on expressions. */
 #include "plan/check.h"
 
 #include "base/error.h"
+#include "base/rng.h"
 #include "plan/build.h"
 #include "plan/dryrun.h"
 #include "plan/form.h"
@@ -102,40 +103,57 @@ static kolo_status check_spec(const kolo_plan_spec *spec)
     return KOLO_OK;
 }
 
+/* in_place: room for one bool per rank. */
+static void draw_placement(kolo_placement placement, uint64_t seed, int32_t size, bool *in_place)
+{
+    kolo_rng rng = {.state = seed};
+    for (int32_t rank = 0; rank < size; rank++)
+        in_place[rank] = placement == KOLO_PLACEMENT_MIXED ? kolo_rng_below(&rng, 2) == 1 : placement == KOLO_IN_PLACE;
+}
+
+/* Of well-formed schedules. */
+static kolo_status check_together(const kolo_schedule *schedules, const kolo_plan_spec *spec, size_t steps,
+                                  kolo_association association, kolo_partner **partners, const bool *in_place,
+                                  uint64_t seed)
+{
+    KOLO_TRY(pair_messages(schedules, spec->size, steps, partners));
+    for (int32_t rank = 0; rank < spec->size; rank++)
+        KOLO_TRY(kolo_hazards_check(&schedules[rank], rank, in_place[rank]));
+    KOLO_TRY(kolo_windows_check(schedules, spec->size, in_place));
+    return kolo_dryrun(schedules, partners, spec, association, in_place, seed);
+}
+
 kolo_status kolo_schedules_check(const kolo_schedule *schedules, const kolo_plan_spec *spec,
-                                 kolo_association association, bool in_place, uint64_t seed)
+                                 kolo_association association, kolo_placement placement, uint64_t seed)
 {
     KOLO_TRY(check_spec(spec));
-    size_t steps = 0;
-    for (int32_t rank = 0; rank < spec->size; rank++) {
-        KOLO_TRY(kolo_form_check(schedules, spec, rank));
-        steps += schedules[rank].step_count;
+    size_t steps = 0, ranks = 0;
+    for (; ranks < (size_t)spec->size; ranks++) {
+        KOLO_TRY(kolo_form_check(schedules, spec, (int32_t)ranks));
+        steps += schedules[ranks].step_count;
     }
     kolo_partner *all_partners = calloc(steps + 1, sizeof(*all_partners));
-    kolo_partner **partners = calloc((size_t)spec->size, sizeof(*partners));
-    kolo_status status = all_partners && partners
-                             ? KOLO_OK
-                             : kolo_fail(KOLO_ERR_MEMORY, "no memory to check schedules of %zu steps", steps);
-    if (status == KOLO_OK) {
+    kolo_partner **partners = calloc(ranks, sizeof(*partners));
+    bool *in_place = calloc(ranks, sizeof(*in_place));
+    kolo_status status = KOLO_OK;
+    if (all_partners && partners && in_place) {
         size_t used = 0;
         for (int32_t rank = 0; rank < spec->size; rank++) {
             partners[rank] = all_partners + used;
             used += schedules[rank].step_count;
         }
-        status = pair_messages(schedules, spec->size, steps, partners);
+        draw_placement(placement, seed, spec->size, in_place);
+        status = check_together(schedules, spec, steps, association, partners, in_place, seed);
+    } else {
+        status = kolo_fail(KOLO_ERR_MEMORY, "no memory to check schedules of %zu steps", steps);
     }
-    for (int32_t rank = 0; status == KOLO_OK && rank < spec->size; rank++)
-        status = kolo_hazards_check(&schedules[rank], rank, in_place);
-    if (status == KOLO_OK)
-        status = kolo_windows_check(schedules, spec->size);
-    if (status == KOLO_OK)
-        status = kolo_dryrun(schedules, partners, spec, association, in_place, seed);
+    free(in_place);
     free(partners);
     free(all_partners);
     return status;
 }
 
-kolo_status kolo_schedule_check(const kolo_algorithm *algorithm, const kolo_plan_spec *spec, bool in_place,
+kolo_status kolo_schedule_check(const kolo_algorithm *algorithm, const kolo_plan_spec *spec, kolo_placement placement,
                                 uint64_t seed)
 {
     KOLO_TRY(check_spec(spec));
@@ -147,7 +165,7 @@ kolo_status kolo_schedule_check(const kolo_algorithm *algorithm, const kolo_plan
     for (own.rank = 0; status == KOLO_OK && own.rank < spec->size; own.rank++)
         status = algorithm->build(&own, &schedules[own.rank]);
     if (status == KOLO_OK)
-        status = kolo_schedules_check(schedules, spec, algorithm->association, in_place, seed);
+        status = kolo_schedules_check(schedules, spec, algorithm->association, placement, seed);
     for (int32_t rank = 0; rank < spec->size; rank++)
         kolo_schedule_fini(&schedules[rank]);
     free(schedules);

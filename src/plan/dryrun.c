@@ -9,6 +9,7 @@
 #include "base/rng.h"
 #include "plan/build.h"
 #include "plan/expression.h"
+#include "plan/form.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +21,8 @@ typedef struct value {
 
 typedef struct actor {
     const kolo_schedule *schedule;
-    value *memory;                     /* owns the buffers below, but for the window */
-    value *buffers[KOLO_BUFFER_COUNT]; /* in place two are the same; owns the window */
+    value *memory;                          /* owns the buffers below, but for the window */
+    value *buffers[KOLO_BUFFER_WINDOW + 1]; /* in place two are the same; owns the window */
     int64_t flags[KOLO_FLAG_COUNT];
     uint32_t *waits; /* per step: dependencies that are not over */
     bool *is_posted; /* per step: a SEND or RECV that could start */
@@ -95,6 +96,13 @@ static kolo_status start_actor(dryrun *run, int32_t rank, const kolo_schedule *s
     return KOLO_OK;
 }
 
+/* Where a buffer that a step of `rank` names has an element; peer: whose it is, where it is not the rank's own. */
+static value *at(const dryrun *run, int32_t rank, uint8_t buffer, int32_t peer, int64_t offset)
+{
+    int32_t owner = buffer <= KOLO_BUFFER_SCRATCH ? rank : peer;
+    return run->actors[owner].buffers[kolo_form_home(buffer)] + offset;
+}
+
 static void finish_step(dryrun *run, int32_t rank, uint32_t step)
 {
     actor *self = &run->actors[rank];
@@ -124,10 +132,9 @@ static kolo_status combine(dryrun *run, int32_t rank, uint32_t index)
     const actor *self = &run->actors[rank];
     const kolo_step *step = &self->schedule->steps[index];
     bool is_sum = step->kind == KOLO_STEP_REDUCE;
-    int32_t owner = step->a == KOLO_BUFFER_WINDOW ? step->peer : rank;
-    const value *a = run->actors[owner].buffers[step->a] + step->a_offset;
-    const value *b = is_sum ? self->buffers[step->b] + step->b_offset : a;
-    value *to = self->buffers[step->dst] + step->dst_offset;
+    const value *a = at(run, rank, step->a, step->peer, step->a_offset);
+    const value *b = is_sum ? at(run, rank, step->b, rank, step->b_offset) : a;
+    value *to = at(run, rank, step->dst, rank, step->dst_offset);
     for (int64_t i = 0; i < step->count; i++) {
         if (a[i].expression == KOLO_EXPRESSION_NONE || b[i].expression == KOLO_EXPRESSION_NONE)
             return fail_at(run, rank, index, step->dst_offset + i, "reads what was never written");
@@ -154,8 +161,8 @@ static kolo_status fold_element(dryrun *run, int32_t rank, uint32_t index, int64
         position++;
     for (int32_t k = 1; k <= size; k++) {
         int32_t source = run->spec->ring[(position + k) % size];
-        const value *from = source == rank ? &run->actors[rank].buffers[step->b][step->b_offset + i]
-                                           : &run->actors[source].buffers[step->a][step->a_offset + i];
+        const value *from = source == rank ? at(run, rank, step->b, rank, step->b_offset + i)
+                                           : at(run, rank, step->a, source, step->a_offset + i);
         if (from->expression == KOLO_EXPRESSION_NONE)
             return fail_at(run, rank, index, step->dst_offset + i, "reads what was never written");
         if (k > 1 && from->element != result->element)
@@ -177,7 +184,9 @@ static kolo_status fold(dryrun *run, int32_t rank, uint32_t index)
     for (int64_t i = 0; i < step->count; i++) {
         value result = {0};
         KOLO_TRY(fold_element(run, rank, index, i, &result));
-        run->actors[rank].buffers[step->dst][step->dst_offset + i] = result;
+        for (int32_t peer = 0; peer < run->spec->size; peer++)
+            if (peer == rank || step->dst == KOLO_BUFFER_PEER_OUTPUT)
+                *at(run, rank, step->dst, peer, step->dst_offset + i) = result;
     }
     return KOLO_OK;
 }
@@ -348,7 +357,7 @@ static kolo_status verify(dryrun *run, kolo_association association)
 }
 
 static kolo_status start_and_run(dryrun *run, const kolo_schedule *schedules, kolo_association association,
-                                 bool in_place, uint64_t seed)
+                                 const bool *in_place, uint64_t seed)
 {
     size_t steps = 0, ranks = 0;
     for (; ranks < (size_t)run->spec->size; ranks++)
@@ -359,13 +368,13 @@ static kolo_status start_and_run(dryrun *run, const kolo_schedule *schedules, ko
     if (!run->actors || !run->runnable || !run->waiting)
         return out_of_memory(run);
     for (int32_t rank = 0; rank < run->spec->size; rank++)
-        KOLO_TRY(start_actor(run, rank, &schedules[rank], in_place));
+        KOLO_TRY(start_actor(run, rank, &schedules[rank], in_place[rank]));
     KOLO_TRY(run_all(run, seed));
     return verify(run, association);
 }
 
 kolo_status kolo_dryrun(const kolo_schedule *schedules, kolo_partner *const *partners, const kolo_plan_spec *spec,
-                        kolo_association association, bool in_place, uint64_t seed)
+                        kolo_association association, const bool *in_place, uint64_t seed)
 {
     dryrun run = {.spec = spec, .partners = partners};
     KOLO_TRY(kolo_expressions_init(&run.expressions, spec->size));

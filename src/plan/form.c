@@ -1,4 +1,4 @@
-/* form.c - each schedule by itself: kinds, peers, ranges, dependencies, and the rules for windows and flags. */
+/* form.c - each schedule by itself: kinds, peers, ranges, dependencies, and the rules for what ranks share. */
 #include "plan/form.h"
 
 #include "base/error.h"
@@ -22,6 +22,29 @@ bool kolo_form_is_windowed(const kolo_schedule *schedule)
     return has_flags || schedule->window_count > 0;
 }
 
+kolo_buffer kolo_form_home(uint8_t buffer)
+{
+    return buffer == KOLO_BUFFER_PEER_INPUT    ? KOLO_BUFFER_INPUT
+           : buffer == KOLO_BUFFER_PEER_OUTPUT ? KOLO_BUFFER_OUTPUT
+                                               : (kolo_buffer)buffer;
+}
+
+static bool is_peers(uint8_t buffer)
+{
+    return buffer == KOLO_BUFFER_PEER_INPUT || buffer == KOLO_BUFFER_PEER_OUTPUT;
+}
+
+/* Of the rank alone: nobody else can see it. */
+static bool is_private(uint8_t buffer)
+{
+    return buffer <= KOLO_BUFFER_SCRATCH;
+}
+
+static bool touches_peers(const kolo_step *step)
+{
+    return is_peers(step->a) || is_peers(step->dst);
+}
+
 /* ---- single steps ---------------------------------------------------------------------------- */
 
 /* Where a step of one rank may be looked at. */
@@ -42,7 +65,7 @@ static bool is_within(const place_rules *rules, uint8_t buffer, int64_t offset, 
 {
     if (buffer >= KOLO_BUFFER_COUNT)
         return false;
-    int64_t first = buffer >= KOLO_BUFFER_SCRATCH ? 0 : begin;
+    int64_t first = buffer == KOLO_BUFFER_SCRATCH || buffer == KOLO_BUFFER_WINDOW ? 0 : begin;
     int64_t last = buffer == KOLO_BUFFER_SCRATCH  ? rules->schedule->scratch_count
                    : buffer == KOLO_BUFFER_WINDOW ? rules->schedule->window_count
                                                   : end;
@@ -56,8 +79,8 @@ static bool is_readable(const place_rules *rules, uint8_t buffer, int64_t offset
 
 static const char *find_target_flaw(const kolo_step *step, const place_rules *rules)
 {
-    if (step->dst == KOLO_BUFFER_INPUT)
-        return "writes to the input";
+    if (kolo_form_home(step->dst) == KOLO_BUFFER_INPUT)
+        return "writes to an input";
     /* A reduce-scatter leaves the rest of the output alone: there need not be any. */
     const kolo_plan_spec *spec = rules->spec;
     bool is_slice = spec->collective == KOLO_REDUCE_SCATTER;
@@ -73,22 +96,39 @@ static const char *find_message_flaw(const kolo_step *step, const place_rules *r
     if (step->message >= KOLO_SCHEDULE_MESSAGES_MAX)
         return "its message number is too large";
     if (step->kind == KOLO_STEP_RECV)
-        return step->dst == KOLO_BUFFER_WINDOW ? "writes out of bounds" : find_target_flaw(step, rules);
-    if (step->a == KOLO_BUFFER_WINDOW || !is_readable(rules, step->a, step->a_offset, step->count))
+        return is_private(step->dst) ? find_target_flaw(step, rules) : "writes out of bounds";
+    if (!is_private(step->a) || !is_readable(rules, step->a, step->a_offset, step->count))
         return "reads out of bounds";
+    return NULL;
+}
+
+/* Of a step that works on what ranks share. */
+static const char *find_sharing_flaw(const kolo_step *step, const place_rules *rules)
+{
+    bool folds = step->kind == KOLO_STEP_FOLD;
+    if (folds && ((step->a != KOLO_BUFFER_WINDOW && step->a != KOLO_BUFFER_PEER_INPUT) || step->b != KOLO_BUFFER_INPUT))
+        return "folds something else than windows or peers' inputs, and the own input";
+    if (!is_private(step->a) && !is_rank(rules, step->peer))
+        return "there is no such rank";
+    if (touches_peers(step) && !rules->spec->shared_tensors)
+        return "the ranks' tensors are not shared";
+    if (touches_peers(step) && rules->schedule->flag_total[KOLO_FLAG_DONE] == 0)
+        return "touches a peer's tensor, and there is no flag to tell when that is over";
+    if (!folds && is_peers(step->a) && step->peer == rules->rank)
+        return "the peer is the rank itself";
+    if (step->dst == KOLO_BUFFER_PEER_OUTPUT && (!folds || rules->spec->collective != KOLO_ALLREDUCE))
+        return "writes to all outputs, which is for an all-reduce's FOLD";
     return NULL;
 }
 
 static const char *find_work_flaw(const kolo_step *step, const place_rules *rules)
 {
-    bool touches_window =
-        step->a == KOLO_BUFFER_WINDOW || step->b == KOLO_BUFFER_WINDOW || step->dst == KOLO_BUFFER_WINDOW;
-    if (step->kind == KOLO_STEP_REDUCE && touches_window)
-        return "windows can be copied and folded, not reduced";
-    if (step->kind == KOLO_STEP_FOLD && (step->a != KOLO_BUFFER_WINDOW || step->b != KOLO_BUFFER_INPUT))
-        return "folds something else than windows and the own input";
-    if (step->a == KOLO_BUFFER_WINDOW && !is_rank(rules, step->peer))
-        return "there is no such rank";
+    bool is_shared = !is_private(step->a) || !is_private(step->dst) || step->kind == KOLO_STEP_FOLD;
+    if (step->kind == KOLO_STEP_REDUCE && (is_shared || !is_private(step->b)))
+        return "what ranks share can be copied and folded, not reduced";
+    const char *flaw = is_shared ? find_sharing_flaw(step, rules) : NULL;
+    if (flaw)
+        return flaw;
     if (!is_readable(rules, step->a, step->a_offset, step->count) ||
         (step->kind != KOLO_STEP_COPY && !is_readable(rules, step->b, step->b_offset, step->count)))
         return "reads out of bounds";
@@ -165,7 +205,7 @@ static kolo_status check_dependencies(const kolo_schedule *schedule, int32_t ran
     return status;
 }
 
-/* ---- windows and flags ----------------------------------------------------------------------- */
+/* ---- windows, flags and tensors -------------------------------------------------------------- */
 
 static kolo_status check_chain(const kolo_schedule *schedule, int32_t rank)
 {
@@ -174,35 +214,49 @@ static kolo_status check_chain(const kolo_schedule *schedule, int32_t rank)
         while (i < end && schedule->next[i] != step)
             i++;
         if (i == end)
-            return kolo_form_fail(schedule, rank, step, "does not wait for the step before it, as windows demand");
+            return kolo_form_fail(schedule, rank, step, "does not wait for the step before it, as flags demand");
     }
     return KOLO_OK;
 }
 
-/* Whatever runs before and after on the same windows: nothing is overwritten that is still read. And flags go up. */
-static kolo_status check_protocol(const kolo_schedule *schedule, int32_t rank)
+static bool any_touches_peers(const kolo_schedule *schedules, int32_t size)
 {
-    uint64_t told[KOLO_FLAG_COUNT] = {0};
-    bool may_write = false;
+    for (int32_t rank = 0; rank < size; rank++)
+        for (uint32_t i = 0; i < schedules[rank].step_count; i++)
+            if (touches_peers(&schedules[rank].steps[i]))
+                return true;
+    return false;
+}
+
+/* Whatever runs before and after on the same windows and tensors: nothing is overwritten that is still read, and no
+ * tensor is touched that its rank takes for complete. And flags go up. */
+static kolo_status check_protocol(const kolo_schedule *schedule, int32_t rank, bool has_peers_tensors)
+{
+    uint64_t told[KOLO_FLAG_COUNT] = {0}, done = schedule->flag_total[KOLO_FLAG_DONE];
+    bool may_write = false, may_end = !has_peers_tensors;
     for (uint32_t i = 0; i < schedule->step_count; i++) {
         const kolo_step *step = &schedule->steps[i];
         if (step->kind == KOLO_STEP_WAIT) {
-            may_write |= step->message == KOLO_FLAG_DONE && step->peer == -1;
+            bool is_room = step->message == KOLO_FLAG_DONE && step->peer == -1;
+            may_write |= is_room;
+            may_end |= is_room && (uint64_t)step->count == done;
         } else if (step->kind == KOLO_STEP_NOTIFY) {
             if ((uint64_t)step->count <= told[step->message])
                 return kolo_form_fail(schedule, rank, i, "its flag is there already");
             told[step->message] = (uint64_t)step->count;
         } else if (step->dst == KOLO_BUFFER_WINDOW && !may_write) {
             return kolo_form_fail(schedule, rank, i, "writes before all are done with the schedule before");
-        } else if ((step->dst == KOLO_BUFFER_WINDOW || step->a == KOLO_BUFFER_WINDOW) &&
-                   told[KOLO_FLAG_DONE] == schedule->flag_total[KOLO_FLAG_DONE]) {
-            return kolo_form_fail(schedule, rank, i, "touches a window after it said that it is done");
+        } else if ((!is_private(step->dst) || !is_private(step->a)) && told[KOLO_FLAG_DONE] == done) {
+            return kolo_form_fail(schedule, rank, i,
+                                  touches_peers(step) ? "touches a peer's tensor after it said that it is done"
+                                                      : "touches a window after it said that it is done");
         }
     }
-    if (told[KOLO_FLAG_DONE] != schedule->flag_total[KOLO_FLAG_DONE])
+    if (told[KOLO_FLAG_DONE] != done)
         return kolo_fail(KOLO_ERR_INTERNAL, "rank %d leaves its flag DONE at %llu, not at %llu", rank,
-                         (unsigned long long)told[KOLO_FLAG_DONE],
-                         (unsigned long long)schedule->flag_total[KOLO_FLAG_DONE]);
+                         (unsigned long long)told[KOLO_FLAG_DONE], (unsigned long long)done);
+    if (!may_end)
+        return kolo_fail(KOLO_ERR_INTERNAL, "rank %d ends before all are done with its tensors", rank);
     return KOLO_OK;
 }
 
@@ -228,5 +282,5 @@ kolo_status kolo_form_check(const kolo_schedule *schedules, const kolo_plan_spec
     if (!kolo_form_is_windowed(schedule))
         return KOLO_OK;
     KOLO_TRY(check_chain(schedule, rank));
-    return check_protocol(schedule, rank);
+    return check_protocol(schedule, rank, any_touches_peers(schedules, spec->size));
 }

@@ -3,6 +3,7 @@
 #include "plan/hazard.h"
 
 #include "base/error.h"
+#include "plan/form.h"
 
 #include <stdlib.h>
 
@@ -50,17 +51,18 @@ static bool has_place(const kolo_step *step)
     return step->kind != KOLO_STEP_NOTIFY && step->kind != KOLO_STEP_WAIT;
 }
 
-/* Other ranks' windows are no memory of this rank's: windows.c looks after them. */
+/* Other ranks' windows and tensors are no memory of this rank's: windows.c looks after them. */
 static bool reads_a(const kolo_step *step, int32_t rank)
 {
     if (step->kind == KOLO_STEP_RECV || step->kind == KOLO_STEP_FOLD)
         return false;
-    return step->a != KOLO_BUFFER_WINDOW || step->peer == rank;
+    return step->a <= KOLO_BUFFER_SCRATCH || (step->a == KOLO_BUFFER_WINDOW && step->peer == rank);
 }
 
 static access make_access(uint8_t buffer, int64_t offset, int64_t count, uint32_t step, bool writes, bool in_place)
 {
-    uint8_t memory = in_place && buffer == KOLO_BUFFER_OUTPUT ? (uint8_t)KOLO_BUFFER_INPUT : buffer;
+    kolo_buffer home = kolo_form_home(buffer); /* a FOLD to all outputs writes the own one too */
+    uint8_t memory = (uint8_t)(in_place && home == KOLO_BUFFER_OUTPUT ? KOLO_BUFFER_INPUT : home);
     return (access){.begin = offset, .end = offset + count, .step = step, .memory = memory, .writes = writes};
 }
 

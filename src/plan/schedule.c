@@ -116,20 +116,19 @@ kolo_status kolo_schedule_seal(kolo_schedule *schedule)
 /* "scratch[0..8)" */
 static const char *range_format(uint8_t buffer, int64_t offset, int64_t count, char *text, size_t capacity)
 {
-    static const char *const names[KOLO_BUFFER_COUNT] = {[KOLO_BUFFER_INPUT] = "input",
-                                                         [KOLO_BUFFER_OUTPUT] = "output",
-                                                         [KOLO_BUFFER_SCRATCH] = "scratch",
-                                                         [KOLO_BUFFER_WINDOW] = "window"};
+    static const char *const names[KOLO_BUFFER_COUNT] = {
+        [KOLO_BUFFER_INPUT] = "input",   [KOLO_BUFFER_OUTPUT] = "output",    [KOLO_BUFFER_SCRATCH] = "scratch",
+        [KOLO_BUFFER_WINDOW] = "window", [KOLO_BUFFER_PEER_INPUT] = "input", [KOLO_BUFFER_PEER_OUTPUT] = "output"};
     snprintf(text, capacity, "%s[%" PRId64 "..%" PRId64 ")", buffer < KOLO_BUFFER_COUNT ? names[buffer] : "?", offset,
              (int64_t)((uint64_t)offset + (uint64_t)count));
     return text;
 }
 
-/* "", or " of rank 3" behind a window. */
+/* "", or " of rank 3" behind what each rank has one of. */
 static const char *owner_format(const kolo_step *step, char *text, size_t capacity)
 {
     text[0] = '\0';
-    if (step->a == KOLO_BUFFER_WINDOW)
+    if (step->a >= KOLO_BUFFER_WINDOW && step->a < KOLO_BUFFER_COUNT)
         snprintf(text, capacity, " of rank %" PRId32, step->peer);
     return text;
 }
@@ -168,8 +167,8 @@ char *kolo_step_format(const kolo_step *step, char *text, size_t capacity)
         snprintf(text, capacity, "copy %s = %s%s%s", dst, a, owner_format(step, b, sizeof(b)), final);
         break;
     case KOLO_STEP_FOLD:
-        snprintf(text, capacity, "fold %s = %s and %s of all others, starting after rank %" PRId32 "%s", dst, b, a,
-                 step->peer, final);
+        snprintf(text, capacity, "fold %s%s = %s and %s of all others, starting after rank %" PRId32 "%s", dst,
+                 step->dst == KOLO_BUFFER_PEER_OUTPUT ? " of all" : "", b, a, step->peer, final);
         break;
     case KOLO_STEP_NOTIFY:
     case KOLO_STEP_WAIT:

@@ -1,30 +1,39 @@
 /* schedule.h - an algorithm as data: what one rank does in one collective, as steps with dependencies.
  *
  * Units are elements of the group's buffer in full coordinates, 0 .. total-1, whatever the collective: a
- * reduce-scatter's output is addressed at its slice's offset, an all-gather's input too. Four buffers:
+ * reduce-scatter's output is addressed at its slice's offset, an all-gather's input too. Buffers:
  *
- *     INPUT    what this rank contributes; never written (in place it is the same memory as OUTPUT)
- *     OUTPUT   the result
- *     SCRATCH  scratch_count elements of the executor's
- *     WINDOW   window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes only
- * its own
+ *     INPUT        what this rank contributes; never written (in place it is the same memory as OUTPUT)
+ *     OUTPUT       the result
+ *     SCRATCH      scratch_count elements of the executor's
+ *     WINDOW       window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes
+ *                  only its own
+ *     PEER_INPUT   another rank's INPUT, where all ranks' tensors lie in memory that everybody sees: `peer` says whose
+ *     PEER_OUTPUT  another rank's OUTPUT there; as a FOLD's dst, all ranks' OUTPUTs at once, the own one too
  *
  * Steps:
- *     SEND     a[a_offset .. +count] to peer, as message number `message` of this pair
- *     RECV     dst[dst_offset .. +count] from peer, message number `message` of this pair
- *     REDUCE   dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
- *     COPY     dst = a (skipped where both are the same memory); FINAL as above. With a window: peer's, as a; own, as
- * dst FOLD     dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last:
- * the own one from INPUT at b_offset, the others from their WINDOWs at a_offset; FINAL as above NOTIFY   own flag
- * number `message` becomes `count`: everybody may see that steps before it are over WAIT     until flag `message` of
- * rank `peer` (-1: of all other ranks) is at least `count`
+ *     SEND    a[a_offset .. +count] to peer, as message number `message` of this pair
+ *     RECV    dst[dst_offset .. +count] from peer, message number `message` of this pair
+ *     REDUCE  dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
+ *     COPY    dst = a (skipped where both are the same memory); FINAL as above. a may be a window or peer's tensor;
+ *             dst, the own window
+ *     FOLD    dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last:
+ *             the own one from INPUT at b_offset, the others from their WINDOWs or PEER_INPUTs at a_offset; FINAL as
+ *             above
+ *     NOTIFY  own flag number `message` becomes `count`: everybody may see that steps before it are over
+ *     WAIT    until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
  *
  * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks,
  * and every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the
- * schedule before. A rank writes to its window only after such a WAIT for all, and touches no window after its DONE is
- * at the total: so any two schedules may follow each other on the same windows. What a WAIT waits for is told, no more
- * and no less. With windows, the steps are one chain, each one after the one before it, and none of them sends; windows
- * are for COPY and FOLD alone.
+ * schedule before. What a WAIT waits for is told, no more and no less. With flags, the steps are one chain, each one
+ * after the one before it, and none of them sends; windows and peers' tensors are for COPY and FOLD alone.
+ *
+ * Windows: a rank writes to its own only after a WAIT for DONE of all, and touches none after its DONE is at the total:
+ * so any two schedules may follow each other on the same windows.
+ *
+ * Peers' tensors: a schedule on them starts when those of all ranks are ready, inputs to be read, outputs to be
+ * written. A rank touches none after its DONE is at the total, and waits for all to be there before it ends: so nobody
+ * touches the tensors of an operation that is complete.
  *
  * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten).
  * Dependencies always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
@@ -51,10 +60,13 @@ typedef enum kolo_buffer {
     KOLO_BUFFER_OUTPUT,
     KOLO_BUFFER_SCRATCH,
     KOLO_BUFFER_WINDOW,
+    KOLO_BUFFER_PEER_INPUT,
+    KOLO_BUFFER_PEER_OUTPUT,
     KOLO_BUFFER_COUNT
 } kolo_buffer;
 
-/* What a rank tells by flags: its input is in its window; its reduced part is there; it has read what it needs. */
+/* What a rank tells by flags: its input is in its window; its reduced part is there; it is through with what others
+ * share. */
 typedef enum kolo_flag { KOLO_FLAG_COPIED, KOLO_FLAG_REDUCED, KOLO_FLAG_DONE, KOLO_FLAG_COUNT } kolo_flag;
 
 typedef struct kolo_step {
@@ -62,7 +74,7 @@ typedef struct kolo_step {
     uint8_t dst;      /* kolo_buffer; RECV, REDUCE, COPY, FOLD */
     uint8_t a, b;     /* kolo_buffer; SEND, REDUCE, COPY, FOLD / REDUCE, FOLD */
     bool final;       /* REDUCE, COPY, FOLD */
-    int32_t peer;     /* SEND, RECV, COPY from a window, FOLD, WAIT */
+    int32_t peer;     /* SEND, RECV, COPY from a window or a peer's tensor, FOLD, WAIT */
     uint32_t message; /* SEND, RECV; the kolo_flag of NOTIFY, WAIT */
     uint32_t hop;     /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;

@@ -1,8 +1,9 @@
-/* windows.c - finds ranks that race for a window, with vector clocks (Fidge 1988; Mattern 1989).
+/* windows.c - finds ranks that race for a window or a tensor, with vector clocks (Fidge 1988; Mattern 1989).
  *
  * Each rank's steps are a chain, so what a rank knows is how many steps of every other rank are over for sure. It
  * learns by WAITs alone: of the NOTIFY that it waits for, and all that the other rank knew then. A WAIT counts on the
- * first NOTIFY that is enough, no later one: so the order found is the one that every run keeps. */
+ * first NOTIFY that is enough, no later one: so the order found is the one that every run keeps. At the beginning all
+ * inputs may be read, and all outputs written. */
 #include "plan/windows.h"
 
 #include "base/error.h"
@@ -23,8 +24,10 @@ typedef struct witness {
 
 typedef struct access {
     int64_t begin, end;
-    int32_t window, rank;
+    int32_t owner, rank; /* whose memory it is, and who touches it */
     uint32_t step;
+    uint8_t memory; /* INPUT, OUTPUT or WINDOW of its owner; in place OUTPUT counts as INPUT */
+    bool writes;
 } access;
 
 /* ---- who knows what -------------------------------------------------------------------------- */
@@ -146,56 +149,106 @@ static kolo_status advance_all(witness *all, int32_t size)
 
 /* ---- who touches what ------------------------------------------------------------------------ */
 
-/* Counts; and lists, where there is a list. A rank's own reads and writes are ordered by its chain: only what it writes
- * and what it reads of others matters. */
-static size_t list_accesses(const kolo_schedule *schedule, int32_t rank, int32_t size, access *list)
+/* What one step of one rank touches, appended to a list; or counted, where there is none. */
+typedef struct lister {
+    access *list;
+    size_t count;
+    int32_t rank, size;
+    uint32_t step;
+    const bool *in_place;
+} lister;
+
+static uint8_t memory_of(const lister *self, uint8_t buffer, int32_t owner)
 {
-    size_t count = 0;
-    for (uint32_t i = 0; i < schedule->step_count; i++) {
-        const kolo_step *step = &schedule->steps[i];
-        if (step->kind != KOLO_STEP_COPY && step->kind != KOLO_STEP_FOLD)
-            continue;
-        for (int32_t window = 0; window < size; window++) {
-            bool writes = window == rank && step->dst == KOLO_BUFFER_WINDOW;
-            bool reads = window != rank && step->a == KOLO_BUFFER_WINDOW &&
-                         (step->kind == KOLO_STEP_FOLD || step->peer == window);
-            int64_t begin = writes ? step->dst_offset : step->a_offset;
-            if ((writes || reads) && list)
-                list[count] = (access){begin, begin + step->count, window, rank, i};
-            count += writes || reads;
-        }
+    kolo_buffer home = kolo_form_home(buffer);
+    return (uint8_t)(self->in_place[owner] && home == KOLO_BUFFER_OUTPUT ? KOLO_BUFFER_INPUT : home);
+}
+
+static void add(lister *self, uint8_t buffer, int32_t owner, int64_t begin, int64_t count, bool writes)
+{
+    if (buffer == KOLO_BUFFER_SCRATCH)
+        return; /* nobody else's */
+    if (self->list)
+        self->list[self->count] = (access){.begin = begin,
+                                           .end = begin + count,
+                                           .owner = owner,
+                                           .rank = self->rank,
+                                           .step = self->step,
+                                           .memory = memory_of(self, buffer, owner),
+                                           .writes = writes};
+    self->count++;
+}
+
+/* A copy of memory to itself, which the executor skips. */
+static bool is_skipped(const lister *self, const kolo_step *step)
+{
+    return step->kind == KOLO_STEP_COPY && !step->final && step->a <= KOLO_BUFFER_SCRATCH &&
+           memory_of(self, step->a, self->rank) == memory_of(self, step->dst, self->rank) &&
+           step->a_offset == step->dst_offset;
+}
+
+static void add_step(lister *self, const kolo_step *step)
+{
+    bool folds = step->kind == KOLO_STEP_FOLD, spreads = step->dst == KOLO_BUFFER_PEER_OUTPUT;
+    if ((step->kind != KOLO_STEP_COPY && !folds) || is_skipped(self, step))
+        return;
+    for (int32_t owner = 0; owner < self->size; owner++) {
+        bool is_own = owner == self->rank;
+        if (folds && is_own)
+            add(self, step->b, owner, step->b_offset, step->count, false);
+        else if (folds || (step->a <= KOLO_BUFFER_SCRATCH ? is_own : owner == step->peer))
+            add(self, step->a, owner, step->a_offset, step->count, false);
+        if (is_own || spreads)
+            add(self, step->dst, owner, step->dst_offset, step->count, true);
     }
-    return count;
+}
+
+static size_t list_accesses(const witness *all, int32_t size, const bool *in_place, access *list)
+{
+    lister self = {.list = list, .size = size, .in_place = in_place};
+    for (self.rank = 0; self.rank < size; self.rank++)
+        for (self.step = 0; self.step < all[self.rank].schedule->step_count; self.step++)
+            add_step(&self, &all[self.rank].schedule->steps[self.step]);
+    return self.count;
+}
+
+static bool is_same_memory(const access *a, const access *b)
+{
+    return a->owner == b->owner && a->memory == b->memory;
 }
 
 static int compare(const void *left, const void *right)
 {
     const access *a = left, *b = right;
-    if (a->window != b->window)
-        return a->window < b->window ? -1 : 1;
+    if (a->owner != b->owner)
+        return a->owner < b->owner ? -1 : 1;
+    if (a->memory != b->memory)
+        return a->memory < b->memory ? -1 : 1;
     return a->begin < b->begin ? -1 : a->begin > b->begin;
 }
 
-static bool is_ordered(const witness *all, int32_t size, const access *a, const access *b)
+/* A rank's own steps are ordered by its chain. */
+static bool is_race(const witness *all, int32_t size, const access *a, const access *b)
 {
-    return known_at(&all[a->rank], a->step, size)[b->rank] > b->step ||
-           known_at(&all[b->rank], b->step, size)[a->rank] > a->step;
+    return a->rank != b->rank && (a->writes || b->writes) &&
+           known_at(&all[a->rank], a->step, size)[b->rank] <= b->step &&
+           known_at(&all[b->rank], b->step, size)[a->rank] <= a->step;
 }
 
 static kolo_status find_race(const witness *all, int32_t size, const access *list, size_t count)
 {
+    static const char *const names[] = {
+        [KOLO_BUFFER_INPUT] = "input", [KOLO_BUFFER_OUTPUT] = "output", [KOLO_BUFFER_WINDOW] = "window"};
     for (size_t i = 0; i < count; i++) {
         const access *a = &list[i];
-        for (const access *b = a + 1; b < list + count && b->window == a->window && b->begin < a->end; b++) {
-            /* Only its own rank writes to a window. */
-            bool may_conflict = (a->rank == a->window) != (b->rank == b->window);
-            if (!may_conflict || is_ordered(all, size, a, b))
+        for (const access *b = a + 1; b < list + count && is_same_memory(a, b) && b->begin < a->end; b++) {
+            if (!is_race(all, size, a, b))
                 continue;
             char one[256], other[256];
             return kolo_fail(KOLO_ERR_INTERNAL,
-                             "window of rank %d, element %lld: no order between rank %d, step %u (%s) and rank %d, "
-                             "step %u (%s)",
-                             a->window, (long long)b->begin, a->rank, a->step,
+                             "%s of rank %d, element %lld: no order between rank %d, step %u (%s) and rank %d, step %u "
+                             "(%s)",
+                             names[a->memory], a->owner, (long long)b->begin, a->rank, a->step,
                              kolo_step_format(&all[a->rank].schedule->steps[a->step], one, sizeof(one)), b->rank,
                              b->step, kolo_step_format(&all[b->rank].schedule->steps[b->step], other, sizeof(other)));
         }
@@ -203,24 +256,20 @@ static kolo_status find_race(const witness *all, int32_t size, const access *lis
     return KOLO_OK;
 }
 
-static kolo_status check_accesses(const witness *all, int32_t size)
+static kolo_status check_accesses(const witness *all, int32_t size, const bool *in_place)
 {
-    size_t count = 0;
-    for (int32_t rank = 0; rank < size; rank++)
-        count += list_accesses(all[rank].schedule, rank, size, NULL);
+    size_t count = list_accesses(all, size, in_place, NULL);
     access *list = calloc(count + 1, sizeof(*list));
     if (!list)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory to check schedules of %d ranks", size);
-    count = 0;
-    for (int32_t rank = 0; rank < size; rank++)
-        count += list_accesses(all[rank].schedule, rank, size, list + count);
+    list_accesses(all, size, in_place, list);
     qsort(list, count, sizeof(*list), compare);
     kolo_status status = find_race(all, size, list, count);
     free(list);
     return status;
 }
 
-kolo_status kolo_windows_check(const kolo_schedule *schedules, int32_t size)
+kolo_status kolo_windows_check(const kolo_schedule *schedules, int32_t size, const bool *in_place)
 {
     if (!kolo_form_is_windowed(&schedules[0]))
         return KOLO_OK;
@@ -233,7 +282,7 @@ kolo_status kolo_windows_check(const kolo_schedule *schedules, int32_t size)
     if (status == KOLO_OK)
         status = advance_all(all, size);
     if (status == KOLO_OK)
-        status = check_accesses(all, size);
+        status = check_accesses(all, size, in_place);
     for (int32_t rank = 0; all && rank < size; rank++)
         free(all[rank].memory);
     free(all);

@@ -26,9 +26,9 @@ void subject_fini(subject *s)
 /* Some breaks show in place only, others out of place only. */
 static bool is_found(const subject *s)
 {
-    for (int in_place = 0; in_place < 2; in_place++) {
+    for (kolo_placement placement = 0; placement <= KOLO_PLACEMENT_MIXED; placement++) {
         kolo_status status =
-            kolo_schedules_check(s->schedules, &s->layout.spec, s->algorithm->association, in_place != 0, s->broken);
+            kolo_schedules_check(s->schedules, &s->layout.spec, s->algorithm->association, placement, s->broken);
         if (status != KOLO_OK)
             return status == KOLO_ERR_INTERNAL;
     }
@@ -48,9 +48,9 @@ void expect_found(subject *s, int32_t rank, uint32_t step, const char *mutation)
 
 void expect_right(const subject *s)
 {
-    for (int in_place = 0; in_place < 2; in_place++)
-        assert_int_equal(
-            kolo_schedules_check(s->schedules, &s->layout.spec, s->algorithm->association, in_place != 0, 1), KOLO_OK);
+    for (kolo_placement placement = 0; placement <= KOLO_PLACEMENT_MIXED; placement++)
+        assert_int_equal(kolo_schedules_check(s->schedules, &s->layout.spec, s->algorithm->association, placement, 1),
+                         KOLO_OK);
 }
 
 /* ---- dependencies ---------------------------------------------------------------------------- */

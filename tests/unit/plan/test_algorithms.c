@@ -11,21 +11,24 @@
 #include <stdio.h>
 #include <cmocka.h>
 
-static void check(const layout *l, const kolo_algorithm *algorithm, bool in_place, uint64_t seed)
+static void check(const layout *l, const kolo_algorithm *algorithm, kolo_placement placement, uint64_t seed)
 {
-    kolo_status status = kolo_schedule_check(algorithm, &l->spec, in_place, seed);
+    static const char *const names[] = {"out of place", "in place", "in place on some ranks"};
+    kolo_status status = kolo_schedule_check(algorithm, &l->spec, placement, seed);
     if (status != KOLO_OK)
         fail_msg("%s %s, %d ranks, %lld elements, chunk %lld, root %d, %s, seed %llu: %s", algorithm->name,
                  kolo_collective_name(l->spec.collective), l->spec.size, (long long)l->offsets[l->spec.size],
-                 (long long)l->spec.chunk_count, l->spec.root, in_place ? "in place" : "out of place",
-                 (unsigned long long)seed, kolo_error_current()->message);
+                 (long long)l->spec.chunk_count, l->spec.root, names[placement], (unsigned long long)seed,
+                 kolo_error_current()->message);
 }
 
 static void check_both_places(layout *l, const kolo_algorithm *algorithm, kolo_rng *rng)
 {
     l->spec.root = (int32_t)kolo_rng_below(rng, (uint64_t)l->spec.size);
-    check(l, algorithm, false, kolo_rng_next(rng));
-    check(l, algorithm, true, kolo_rng_next(rng));
+    check(l, algorithm, KOLO_OUT_OF_PLACE, kolo_rng_next(rng));
+    check(l, algorithm, KOLO_IN_PLACE, kolo_rng_next(rng));
+    if (algorithm->shared_tensors) /* only there one rank's place is another's business */
+        check(l, algorithm, KOLO_PLACEMENT_MIXED, kolo_rng_next(rng));
 }
 
 static const int64_t chunks[] = {1, 3, 1 << 20};
@@ -84,7 +87,9 @@ static void check_algorithm(const kolo_algorithm *algorithm, kolo_collective col
             if (size <= 20)
                 check_both_places(&l, algorithm, &rng);
             else if (i < 2 || i - 2 == (size_t)size % 5 || (size <= 32 && i - 2 == (size_t)(size + 2) % 5))
-                check(&l, algorithm, size > 32 ? size % 2 == 0 : i - 2 == (size_t)size % 5, kolo_rng_next(&rng));
+                check(&l, algorithm,
+                      (size > 32 ? size % 2 == 0 : i - 2 == (size_t)size % 5) ? KOLO_IN_PLACE : KOLO_OUT_OF_PLACE,
+                      kolo_rng_next(&rng));
         }
     }
 }
@@ -185,19 +190,44 @@ static void direct_oneshot_allreduce__every_size_and_count(void **state)
     check_algorithm(kolo_algorithm_find("direct_oneshot"), KOLO_ALLREDUCE);
 }
 
+static void shared_allreduce__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("shared"), KOLO_ALLREDUCE);
+}
+
+static void shared_reduce_scatter__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("shared"), KOLO_REDUCE_SCATTER);
+}
+
+static void shared_allgather__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("shared"), KOLO_ALLGATHER);
+}
+
+static void shared_broadcast__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("shared"), KOLO_BROADCAST);
+}
+
 static void broadcast__every_root(void **state)
 {
     (void)state;
     kolo_rng rng = {.state = 2};
-    const char *const names[] = {"binomial", "chain", "direct"};
+    const char *const names[] = {"binomial", "chain", "direct", "shared"};
     for (int32_t size = 1; size <= 13; size++) {
         for (int32_t root = 0; root < size; root++) {
             layout l;
             layout_init(&l, KOLO_BROADCAST, size, 11, 3);
             layout_shuffle_ring(&l, &rng);
             l.spec.root = root;
-            for (size_t i = 0; i < 3; i++)
-                check(&l, kolo_algorithm_find(names[i]), root % 2 == 0, kolo_rng_next(&rng));
+            for (size_t i = 0; i < 4; i++)
+                check(&l, kolo_algorithm_find(names[i]), root % 2 == 0 ? KOLO_IN_PLACE : KOLO_OUT_OF_PLACE,
+                      kolo_rng_next(&rng));
         }
     }
 }
@@ -272,6 +302,10 @@ int main(void)
         cmocka_unit_test(direct_allgather__every_size_and_count),
         cmocka_unit_test(direct_broadcast__every_size_and_count),
         cmocka_unit_test(direct_oneshot_allreduce__every_size_and_count),
+        cmocka_unit_test(shared_allreduce__every_size_and_count),
+        cmocka_unit_test(shared_reduce_scatter__every_size_and_count),
+        cmocka_unit_test(shared_allgather__every_size_and_count),
+        cmocka_unit_test(shared_broadcast__every_size_and_count),
         cmocka_unit_test(broadcast__every_root),
         cmocka_unit_test(all__fused_groups),
         cmocka_unit_test(all__slices_of_any_length_empty_ones_included),

@@ -31,11 +31,11 @@ static void pair_init(pair *p, kolo_collective collective)
     }
 }
 
-static void expect_status(pair *p, bool in_place, kolo_status expected, const char *what)
+static void expect_status(pair *p, kolo_placement placement, kolo_status expected, const char *what)
 {
     for (int32_t rank = 0; rank < 2; rank++)
         assert_int_equal(kolo_schedule_seal(&p->schedules[rank]), KOLO_OK);
-    kolo_status status = kolo_schedules_check(p->schedules, &p->layout.spec, KOLO_ASSOCIATION_RING, in_place, 1);
+    kolo_status status = kolo_schedules_check(p->schedules, &p->layout.spec, KOLO_ASSOCIATION_RING, placement, 1);
     assert_int_equal(status, expected);
     if (expected != KOLO_OK && !strstr(kolo_error_current()->message, what))
         fail_msg("'%s' is not in: %s", what, kolo_error_current()->message);
@@ -45,7 +45,7 @@ static void expect_status(pair *p, bool in_place, kolo_status expected, const ch
 
 static void expect_fault(pair *p, const char *what)
 {
-    expect_status(p, false, KOLO_ERR_INTERNAL, what);
+    expect_status(p, KOLO_OUT_OF_PLACE, KOLO_ERR_INTERNAL, what);
 }
 
 /* Swaps all elements with the other rank; returns the RECV into SCRATCH. */
@@ -79,11 +79,11 @@ static void build_sum(pair *p, bool is_ordered_in_place)
 static void schedules__right(void **state)
 {
     (void)state;
-    for (int in_place = 0; in_place < 2; in_place++) {
+    for (kolo_placement placement = 0; placement <= KOLO_PLACEMENT_MIXED; placement++) {
         pair p;
         pair_init(&p, KOLO_ALLREDUCE);
         build_sum(&p, true);
-        expect_status(&p, in_place != 0, KOLO_OK, "");
+        expect_status(&p, placement, KOLO_OK, "");
     }
 }
 
@@ -93,10 +93,10 @@ static void schedules__race_in_place_only(void **state)
     pair p;
     pair_init(&p, KOLO_ALLREDUCE);
     build_sum(&p, false);
-    expect_status(&p, false, KOLO_OK, "");
+    expect_status(&p, KOLO_OUT_OF_PLACE, KOLO_OK, "");
     pair_init(&p, KOLO_ALLREDUCE);
     build_sum(&p, false);
-    expect_status(&p, true, KOLO_ERR_INTERNAL, "rank 0, element 0: no order between step 0");
+    expect_status(&p, KOLO_IN_PLACE, KOLO_ERR_INTERNAL, "rank 0, element 0: no order between step 0");
 }
 
 /* Both swap operands: all ranks agree, all inputs are there, but it is not what was promised. */
@@ -301,7 +301,7 @@ static void form__each_flaw(void **state)
          "reads out of bounds"},
         {KOLO_ALLREDUCE,
          {.kind = KOLO_STEP_RECV, .dst = KOLO_BUFFER_INPUT, .peer = 1, .count = 1},
-         "writes to the input"},
+         "writes to an input"},
         {KOLO_ALLREDUCE,
          {.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .dst_offset = 2, .count = 1},
          "writes out of bounds"},
@@ -349,7 +349,7 @@ static void form__dependencies_are_damaged(void **state)
             schedule->wait_count[2]++;
         else
             schedule->next_start[damage == 3 ? 1 : schedule->step_count] = 100;
-        assert_int_equal(kolo_schedules_check(p.schedules, &p.layout.spec, KOLO_ASSOCIATION_RING, false, 1),
+        assert_int_equal(kolo_schedules_check(p.schedules, &p.layout.spec, KOLO_ASSOCIATION_RING, KOLO_OUT_OF_PLACE, 1),
                          KOLO_ERR_INTERNAL);
         assert_non_null(strstr(kolo_error_current()->message, expected[damage]));
         for (int32_t rank = 0; rank < 2; rank++)
@@ -364,12 +364,12 @@ static void spec__makes_no_sense(void **state)
     layout_init(&l, KOLO_ALLREDUCE, 3, 9, 1);
     l.ring[2] = 1;
     const kolo_algorithm *ring = kolo_algorithm_find("ring");
-    assert_int_equal(kolo_schedule_check(ring, &l.spec, false, 1), KOLO_ERR_INVALID);
+    assert_int_equal(kolo_schedule_check(ring, &l.spec, KOLO_OUT_OF_PLACE, 1), KOLO_ERR_INVALID);
     layout_init(&l, KOLO_ALLREDUCE, 3, 9, 1);
     l.spec.size = 0;
-    assert_int_equal(kolo_schedule_check(ring, &l.spec, false, 1), KOLO_ERR_INVALID);
+    assert_int_equal(kolo_schedule_check(ring, &l.spec, KOLO_OUT_OF_PLACE, 1), KOLO_ERR_INVALID);
     layout_init(&l, KOLO_ALLREDUCE, 2, INT64_C(1) << 33, 1);
-    assert_int_equal(kolo_schedule_check(ring, &l.spec, false, 1), KOLO_ERR_UNSUPPORTED);
+    assert_int_equal(kolo_schedule_check(ring, &l.spec, KOLO_OUT_OF_PLACE, 1), KOLO_ERR_UNSUPPORTED);
 }
 
 /* Right sums under the wrong class: the order of one class is not that of the other. */
@@ -379,8 +379,10 @@ static void class__is_checked(void **state)
     layout l;
     layout_init(&l, KOLO_ALLREDUCE, 5, 9, 1);
     kolo_schedule *schedules = layout_build(&l, kolo_algorithm_find("circulant"));
-    assert_int_equal(kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_CIRCULANT, false, 1), KOLO_OK);
-    assert_int_equal(kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_RING, false, 1), KOLO_ERR_INTERNAL);
+    assert_int_equal(kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_CIRCULANT, KOLO_OUT_OF_PLACE, 1),
+                     KOLO_OK);
+    assert_int_equal(kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_RING, KOLO_OUT_OF_PLACE, 1),
+                     KOLO_ERR_INTERNAL);
     assert_non_null(strstr(kolo_error_current()->message, "expected final(((("));
     layout_free(&l, schedules);
 }

@@ -39,7 +39,7 @@ static void check_all_failures(const kolo_algorithm *algorithm, const kolo_plan_
     int64_t failures = 0;
     for (;; failures++) {
         countdown = failures + 1;
-        kolo_status status = kolo_schedule_check(algorithm, spec, false, 1);
+        kolo_status status = kolo_schedule_check(algorithm, spec, KOLO_OUT_OF_PLACE, 1);
         bool has_failed = countdown == 0;
         countdown = 0;
         assert_int_equal(status, has_failed ? KOLO_ERR_MEMORY : KOLO_OK);
@@ -83,7 +83,7 @@ static void check__while_explaining(void **state)
     int64_t explained = 0;
     for (int64_t failures = 1; has_failed; failures++) {
         countdown = failures;
-        kolo_status status = kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_RING, false, 1);
+        kolo_status status = kolo_schedules_check(schedules, &l.spec, KOLO_ASSOCIATION_RING, KOLO_OUT_OF_PLACE, 1);
         has_failed = countdown == 0;
         countdown = 0;
         assert_int_equal(status, has_failed ? KOLO_ERR_MEMORY : KOLO_ERR_INTERNAL);

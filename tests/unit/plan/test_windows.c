@@ -78,7 +78,8 @@ static kolo_status pair_check(pair *p)
         }
         assert_int_equal(kolo_schedule_seal(&p->schedules[rank]), KOLO_OK);
     }
-    kolo_status status = kolo_schedules_check(p->schedules, &p->layout.spec, KOLO_ASSOCIATION_DIRECT, false, 1);
+    kolo_status status =
+        kolo_schedules_check(p->schedules, &p->layout.spec, KOLO_ASSOCIATION_DIRECT, KOLO_OUT_OF_PLACE, 1);
     for (int32_t rank = 0; rank < 2; rank++)
         kolo_schedule_fini(&p->schedules[rank]);
     return status;

@@ -43,7 +43,8 @@ static kolo_status check_both(int32_t size, const kolo_schedule *first, const ko
         append(&both[rank], &second[rank], rank == 0 ? skipped : KOLO_NO_STEP);
         assert_int_equal(kolo_schedule_seal(&both[rank]), KOLO_OK);
     }
-    kolo_status status = kolo_windows_check(both, size);
+    const bool in_place[LAYOUT_SIZE_MAX] = {0};
+    kolo_status status = kolo_windows_check(both, size, in_place);
     for (int32_t rank = 0; rank < size; rank++)
         kolo_schedule_fini(&both[rank]);
     return status;
