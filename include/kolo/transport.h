@@ -15,7 +15,8 @@
  *             after its message arrived. Both sides give the same number of bytes; 0 is legal.
  *
  * Threads. All functions of one instance are called by one thread at a time (whoever holds the engine's token; not
- * always the same thread). Only the fd of event_fd may be polled concurrently.
+ * always the same thread). Only the fd of event_fd may be polled concurrently, and heap_alloc and heap_free called, which
+ * may use env.explain and env.log on their threads.
  *
  * Upcalls. env.on_* are called from inside progress() only - never from inside send(), recv() or
  * send_control(), however early the work is done. An upcall may call send, recv and send_control; it does not
@@ -144,6 +145,22 @@ typedef struct kolo_transport_ops {
     /* Own flags have changed: peers that sleep are woken. A peer counts as asleep from its arm() on; it must look at
      * the flags it waits for once more after arm() and before it sleeps. Cheap when nobody sleeps. */
     void (*flags_changed)(kolo_transport *transport);
+
+    /* Optional, all four or none (NULL): memory for tensors that the peers of this host have mapped too.
+     *
+     * heap: the start of rank's heap (own included), heap_bytes long, 2 MiB-aligned; NULL where rank's is not mapped
+     * here, or there are none. It is address space: memory is only where heap_alloc put it, and must not be accessed
+     * elsewhere. A range that rank's heap_alloc answered lies at the same offset for all. Valid from connect() to
+     * destroy(). */
+    void *(*heap)(kolo_transport *transport, int32_t rank);
+    size_t (*heap_bytes)(kolo_transport *transport); /* the same on all ranks */
+
+    /* bytes (> 0) of the own heap: zeroed, page-aligned, and from 2 MiB on 2 MiB-aligned. The pages are there: no
+     * access fails later. KOLO_ERR_MEMORY: no room in the heap, or not enough memory now. Any thread, between
+     * connect() and destroy(). */
+    kolo_status (*heap_alloc)(kolo_transport *transport, size_t bytes, void **memory);
+    /* Gives it back, whoever uses it. KOLO_ERR_INVALID: not from heap_alloc, or freed before. Any thread, as above. */
+    kolo_status (*heap_free)(kolo_transport *transport, void *memory);
 } kolo_transport_ops;
 
 #define KOLO_TRANSPORT_FLAG_LINES 128

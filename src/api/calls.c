@@ -163,7 +163,8 @@ kolo_status kolo_free(kolo_context *ctx, void *ptr)
 {
     kolo_error_clear();
     KOLO_TRY(kolo_context_check(ctx));
-    return ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr) : KOLO_OK;
+    bool broken = kolo_engine_error(ctx->engine) != NULL;
+    return ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr, broken) : KOLO_OK;
 }
 
 const kolo_error *kolo_last_error(void)

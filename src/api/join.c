@@ -183,6 +183,7 @@ static kolo_status build(kolo_context *ctx)
         ctx->local_rank = ctx->job.local_rank; /* the launcher's word: it numbers devices by it */
         ctx->local_size = ctx->job.local_size;
     }
+    kolo_allocations_share(&ctx->allocations, ctx->ops, ctx->transport, &ctx->log);
     KOLO_TRY(start_driver(ctx));
     kolo_log_write(&ctx->log, KOLO_LOG_INFO, "rank %d of %d (local %d of %d) over %s", ctx->job.rank, ctx->job.size,
                    ctx->local_rank, ctx->local_size, ctx->ops->name);

@@ -46,6 +46,8 @@
       "network devices to use, '^name' to leave one out; empty: the transport's choice")                               \
     X(shm_window, "SHM_WINDOW", TEXT, "8M", 0, 0,                                                                      \
       "shared memory of each rank for the algorithms of one host; the same on all ranks")                              \
+    X(shm_heap, "SHM_HEAP", TEXT, "auto", 0, 0,                                                                        \
+      "room of each rank for kolo_alloc's memory, shared in place; auto: as much as there is memory; 0: none")         \
     X(shm_attach, "SHM_ATTACH", TEXT, "yes", 0, 0,                                                                     \
       "cross-memory attach for large messages, where the kernel allows it: yes, no")                                   \
     X(ucx_tls, "UCX_TLS", TEXT, "", 0, 0,                                                                              \

@@ -66,7 +66,7 @@ bool kolo_engine_queued(const kolo_engine *engine);
 
 /* Breaks the job on purpose: every rank's requests fail with this error. */
 void kolo_engine_abort(kolo_engine *engine, const kolo_error *error);
-/* The error that broke the job, or NULL. */
+/* The error that broke the job, or NULL. Any thread, but the error is for the token's holder to read. */
 const kolo_error *kolo_engine_error(const kolo_engine *engine);
 /* From now on a peer that goes is not an error: everybody is leaving. */
 void kolo_engine_leave(kolo_engine *engine);

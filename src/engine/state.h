@@ -26,7 +26,8 @@ struct kolo_engine {
     uint64_t live_count;
     _Atomic uint64_t under_way; /* submitted and not over */
     int64_t now_ns, deadline_ns, stall_check_ns;
-    bool broken, leaving;
+    atomic_bool broken; /* set by the token's holder, read by anyone */
+    bool leaving;
     kolo_error error;
 };
 

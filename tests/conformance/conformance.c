@@ -15,6 +15,7 @@ int conformance_run(const conformance_harness *harness)
         {conformance_control_tests, conformance_control_count},
         {conformance_data_tests, conformance_data_count},
         {conformance_life_tests, conformance_life_count},
+        {conformance_heap_tests, conformance_heap_count},
     };
     struct CMUnitTest all[64];
     size_t count = 0;

@@ -84,7 +84,8 @@ void net_fill(void *bytes, size_t size, uint64_t seed);
 void net_check(const void *bytes, size_t size, uint64_t seed);
 
 /* The tests, by file. */
-extern const struct CMUnitTest conformance_control_tests[], conformance_data_tests[], conformance_life_tests[];
-extern const size_t conformance_control_count, conformance_data_count, conformance_life_count;
+extern const struct CMUnitTest conformance_control_tests[], conformance_data_tests[], conformance_life_tests[],
+    conformance_heap_tests[];
+extern const size_t conformance_control_count, conformance_data_count, conformance_life_count, conformance_heap_count;
 
 #endif

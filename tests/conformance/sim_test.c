@@ -12,7 +12,8 @@ static void *world_create(int32_t size, uint64_t seed)
                                       .latency_max_ns = 50000,
                                       .bytes_per_ns = 10,
                                       .early_rate = 0.5,
-                                      .cpu_hiccup_ns = 1000000};
+                                      .cpu_hiccup_ns = 1000000,
+                                      .heap_bytes = 40 << 20};
     kolo_sim *sim;
     return kolo_sim_create(&options, &sim) == KOLO_OK ? sim : NULL;
 }

@@ -1,8 +1,8 @@
 /* address.c - the address that travels between ranks, and making the connections from it.
  *
  * Little-endian: u32 magic "KoSM", u16 version, u16 0, u32 rank, u32 ranks, u32 pid, u32 segment's fd, u32 bell's
- * fd, u64 address of the segment's head in its process, u64 window bytes, u64 segment bytes, 16 bytes proof, u64
- * FNV-1a of all before. */
+ * fd, u64 address of the segment's head in its process, u64 window bytes, u64 bytes before the heap, u64 heap
+ * bytes, 16 bytes proof, u64 FNV-1a of all before. */
 #include "instance.h"
 
 #include "base/codec.h"
@@ -13,12 +13,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { VERSION = 1, ADDRESS_BYTES = 4 + 2 + 2 + 5 * 4 + 3 * 8 + SHM_PROOF_BYTES + 8 };
+enum { VERSION = 2, ADDRESS_BYTES = 4 + 2 + 2 + 5 * 4 + 4 * 8 + SHM_PROOF_BYTES + 8 };
 static const uint32_t magic = UINT32_C(0x4d536f4b);
 
 typedef struct address {
     uint32_t rank, ranks, pid, memory_fd, bell_fd;
-    uint64_t head, window_bytes, total;
+    uint64_t head, window_bytes, fixed, heap_bytes;
     unsigned char proof[SHM_PROOF_BYTES];
 } address;
 
@@ -48,7 +48,8 @@ kolo_status shm_address_make(kolo_transport *t)
     kolo_write_u32(&w, (uint32_t)t->bell_read_fd);
     kolo_write_u64(&w, (uint64_t)(uintptr_t)t->head);
     kolo_write_u64(&w, t->layout.window_bytes);
-    kolo_write_u64(&w, t->layout.total);
+    kolo_write_u64(&w, t->layout.fixed);
+    kolo_write_u64(&w, t->layout.heap_bytes);
     kolo_write_raw(&w, t->head->proof, SHM_PROOF_BYTES);
     kolo_write_u64(&w, fnv1a(t->address, w.size));
     t->address_bytes = w.size;
@@ -74,7 +75,8 @@ static const char *decode(const kolo_bytes *bytes, const kolo_guard *guard, int3
     a->bell_fd = kolo_read_u32(&r);
     a->head = kolo_read_u64(&r);
     a->window_bytes = kolo_read_u64(&r);
-    a->total = kolo_read_u64(&r);
+    a->fixed = kolo_read_u64(&r);
+    a->heap_bytes = kolo_read_u64(&r);
     memcpy(a->proof, kolo_read_raw(&r, SHM_PROOF_BYTES), SHM_PROOF_BYTES);
     uint64_t hash = kolo_read_u64(&r);
     if (!kolo_reader_done(&r) || reserved != 0 || hash != fnv1a(bytes->data, ADDRESS_BYTES - 8))
@@ -115,7 +117,7 @@ static kolo_status connect_peer(kolo_transport *t, shm_peer *peer, const address
                                      (int)peer->rank, (int)peer->pid, strerror(errno));
     }
     kolo_status status =
-        shm_segment_map(env, &t->layout, peer->rank, peer->pid, (int)a->memory_fd, a->proof, &peer->head);
+        shm_segment_map(env, &t->layout, t->space, peer->rank, peer->pid, (int)a->memory_fd, a->proof, &peer->head);
     if (status == KOLO_OK)
         status = bell_open(env, peer, a);
     if (status == KOLO_OK)
@@ -138,16 +140,19 @@ kolo_status shm_connect(kolo_transport *t, const kolo_bytes *addresses)
 {
     const kolo_transport_env *env = &t->guard.env;
     address a;
+    uint64_t least_heap = UINT64_MAX; /* address space may be limited on some ranks */
     for (int32_t r = 0; r < env->size; r++) {
         const char *wrong = decode(&addresses[r], &t->guard, r, &a);
         if (wrong)
             return kolo_guard_refuse(env, KOLO_ERR_PROTOCOL, "the address of rank %d is damaged: %s", (int)r, wrong);
-        if (a.window_bytes != t->layout.window_bytes || a.total != t->layout.total)
+        if (a.window_bytes != t->layout.window_bytes || a.fixed != t->layout.fixed)
             return kolo_guard_refuse(env, KOLO_ERR_CONFIG,
                                      "the window of rank %d has %llu bytes, ours %zu; KOLO_SHM_WINDOW must be the same "
                                      "on all ranks",
                                      (int)r, (unsigned long long)a.window_bytes, t->layout.window_bytes);
+        least_heap = a.heap_bytes < least_heap ? a.heap_bytes : least_heap;
     }
+    t->layout.heap_bytes = (size_t)least_heap;
     for (int32_t r = 0; r < env->size; r++) {
         (void)decode(&addresses[r], &t->guard, r, &a);
         kolo_status status = r == env->rank ? KOLO_OK : connect_peer(t, &t->peers[r], &a);
@@ -156,6 +161,7 @@ kolo_status shm_connect(kolo_transport *t, const kolo_bytes *addresses)
             return status;
         }
     }
+    shm_heap_open(t);
     return KOLO_OK;
 }
 

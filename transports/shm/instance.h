@@ -23,7 +23,10 @@
 #ifndef KOLO_TRANSPORT_SHM_INSTANCE_H
 #define KOLO_TRANSPORT_SHM_INSTANCE_H
 
+#include "base/ranges.h"
 #include "segment.h"
+
+#include <pthread.h>
 
 enum { SHM_MAX_RANKS = 512, SHM_LANES = 4, SHM_BUCKETS = 1024 };
 
@@ -127,6 +130,13 @@ typedef struct shm_peer {
     size_t control_bytes, control_filled;
 } shm_peer;
 
+/* The own one; any thread, by the lock. */
+typedef struct shm_heap_state {
+    pthread_mutex_t lock;
+    kolo_ranges ranges;
+    size_t end; /* of the segment's file */
+} shm_heap_state;
+
 struct kolo_transport {
     kolo_guard guard;
     shm_layout layout;
@@ -135,7 +145,9 @@ struct kolo_transport {
     bool nonsense;  /* some peer's ring holds impossible numbers */
     uint32_t calls; /* of progress */
     uint32_t backlogs, dying;
+    void *space;    /* where all segments are mapped */
     shm_head *head; /* own segment */
+    shm_heap_state heap;
     int memory_fd, bell_read_fd, bell_write_fd, epoll_fd;
     bool attach; /* wanted by the user */
     shm_peer *peers;
@@ -153,6 +165,15 @@ struct kolo_transport {
 kolo_status shm_address_make(kolo_transport *t);
 kolo_status shm_connect(kolo_transport *t, const kolo_bytes *addresses);
 void shm_disconnect(kolo_transport *t);
+
+/* heap.c: tensors. The heap is empty from shm_heap_open to shm_heap_close; layout.heap_bytes are agreed by then. */
+kolo_status shm_heap_configure(const kolo_transport_env *env, const char *text, size_t *bytes);
+void shm_heap_open(kolo_transport *t);
+void shm_heap_close(kolo_transport *t);
+void *shm_heap(kolo_transport *t, int32_t rank);
+size_t shm_heap_bytes(kolo_transport *t);
+kolo_status shm_heap_alloc(kolo_transport *t, size_t bytes, void **memory);
+kolo_status shm_heap_free(kolo_transport *t, void *memory);
 
 /* wake.c: sleeping, and waking those who sleep. */
 kolo_status shm_wake_open(kolo_transport *t);

@@ -12,9 +12,6 @@
 #ifndef MFD_NOEXEC_SEAL
 #define MFD_NOEXEC_SEAL 0x0008U /* Linux 6.3 */
 #endif
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
-#endif
 
 enum { PAGE = 4096 };
 enum { RING_LINES = 128, RING_UNITS_MAX = 1024, RING_UNITS_MIN = 256, RINGS_BYTES = 2 * 1024 * 1024 };
@@ -24,7 +21,7 @@ static size_t round_up(size_t bytes, size_t unit)
     return (bytes + unit - 1) / unit * unit;
 }
 
-void shm_layout_make(int32_t ranks, size_t window_bytes, shm_layout *layout)
+void shm_layout_make(int32_t ranks, size_t window_bytes, size_t heap_bytes, shm_layout *layout)
 {
     shm_ring_size ring = {.lines = RING_LINES, .units = RING_UNITS_MAX};
     while (ring.units > RING_UNITS_MIN && (size_t)ranks * shm_ring_bytes(ring) > RINGS_BYTES)
@@ -34,13 +31,18 @@ void shm_layout_make(int32_t ranks, size_t window_bytes, shm_layout *layout)
     size_t rings_at = flags_at + KOLO_TRANSPORT_FLAG_LINES * SHM_LINE;
     size_t window_at = round_up(rings_at + (size_t)ranks * shm_ring_bytes(ring), page);
     window_bytes = round_up(window_bytes, page);
+    heap_bytes = round_up(heap_bytes, SHM_HUGE_PAGE);
+    size_t fixed = window_at + window_bytes, heap_at = round_up(fixed, SHM_HUGE_PAGE);
     *layout = (shm_layout){.ranks = ranks,
                            .ring = ring,
                            .flags_at = flags_at,
                            .rings_at = rings_at,
                            .window_at = window_at,
                            .window_bytes = window_bytes,
-                           .total = window_at + window_bytes};
+                           .fixed = fixed,
+                           .heap_at = heap_at,
+                           .heap_bytes = heap_bytes,
+                           .stride = heap_at + heap_bytes};
 }
 
 void *shm_layout_ring(const shm_layout *layout, void *base, int32_t writer)
@@ -54,59 +56,68 @@ static kolo_status refuse(const kolo_transport_env *env, const char *what, size_
                              strerror(errno));
 }
 
-/* Pages now rather than at the first access: an access must not fail, and should not wait. */
-static kolo_status map(const kolo_transport_env *env, const shm_layout *layout, int fd, shm_head **head)
+/* A core dump holds no peer's memory, and of the own heap what is in use. */
+static kolo_status map(const kolo_transport_env *env, const shm_layout *layout, void *space, int32_t rank, int fd,
+                       shm_head **head)
 {
-    void *base = mmap(NULL, layout->total, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    unsigned char *place = (unsigned char *)space + (size_t)rank * layout->stride;
+    size_t bytes = layout->heap_bytes > 0 ? layout->heap_at + layout->heap_bytes : layout->fixed;
+    void *base = mmap(place, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0);
     if (base == MAP_FAILED)
-        return refuse(env, "mmap", layout->total);
-    if (madvise(base, layout->total, MADV_POPULATE_WRITE) != 0)
+        return refuse(env, "mmap", bytes);
+    size_t kept = rank == env->rank ? layout->heap_at : 0;
+    if (kept < bytes)
+        (void)madvise(place + kept, bytes - kept, MADV_DONTDUMP);
+    if (layout->heap_bytes > 0)
+        (void)madvise(place + layout->heap_at, layout->heap_bytes, MADV_HUGEPAGE);
+    *head = base;
+    if (!shm_pages_fill(fd, *head, 0, layout->fixed))
         kolo_guard_log(env, KOLO_LOG_DEBUG, "shm: no populating (%s); the first accesses will be slow",
                        strerror(errno));
-    *head = base;
     return KOLO_OK;
 }
 
-static kolo_status fill(const kolo_transport_env *env, const shm_layout *layout, int fd, shm_head **head)
+static kolo_status build(const kolo_transport_env *env, const shm_layout *layout, void *space, int fd, shm_head **head)
 {
     /* All ranks are here and ask at the same time, so each counts them all. Not the last half: the tensors need
      * room too. */
-    uint64_t room = shm_room_bytes(), wanted = (uint64_t)layout->total * (uint64_t)layout->ranks;
+    uint64_t room = shm_room_bytes(), wanted = (uint64_t)layout->fixed * (uint64_t)layout->ranks;
     if (wanted > room / 2)
         return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED,
                                  "%d ranks with %zu bytes of shared memory each are too much for %llu available bytes; "
                                  "less KOLO_SHM_WINDOW helps",
-                                 (int)layout->ranks, layout->total, (unsigned long long)room);
+                                 (int)layout->ranks, layout->fixed, (unsigned long long)room);
     struct rlimit limit;
-    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < layout->total) /* the kernel would send SIGXFSZ */
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < layout->fixed) /* the kernel would send SIGXFSZ */
         return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED,
                                  "no shared memory of %zu bytes: the limit of file sizes is %llu (ulimit -f)",
-                                 layout->total, (unsigned long long)limit.rlim_cur);
+                                 layout->fixed, (unsigned long long)limit.rlim_cur);
     if (fchmod(fd, 0600) != 0)
-        return refuse(env, "fchmod", layout->total);
-    if (ftruncate(fd, (off_t)layout->total) != 0 || fallocate(fd, 0, 0, (off_t)layout->total) != 0)
-        return refuse(env, "the memory cannot be had", layout->total);
-    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-        return refuse(env, "sealing", layout->total);
-    kolo_status status = map(env, layout, fd, head);
+        return refuse(env, "fchmod", layout->fixed);
+    if (ftruncate(fd, (off_t)layout->fixed) != 0 || fallocate(fd, 0, 0, (off_t)layout->fixed) != 0)
+        return refuse(env, "the memory cannot be had", layout->fixed);
+    if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+        return refuse(env, "sealing", layout->fixed);
+    kolo_status status = map(env, layout, space, env->rank, fd, head);
     if (status != KOLO_OK)
         return status;
     if (getrandom((*head)->proof, SHM_PROOF_BYTES, 0) != SHM_PROOF_BYTES) {
         shm_segment_unmap(layout, *head);
-        return refuse(env, "getrandom", layout->total);
+        return refuse(env, "getrandom", layout->fixed);
     }
     return KOLO_OK;
 }
 
-kolo_status shm_segment_create(const kolo_transport_env *env, const shm_layout *layout, int *fd, shm_head **head)
+kolo_status shm_segment_create(const kolo_transport_env *env, const shm_layout *layout, void *space, int *fd,
+                               shm_head **head)
 {
     const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
     *fd = memfd_create("kolo", flags | MFD_NOEXEC_SEAL);
     if (*fd < 0 && errno == EINVAL)
         *fd = memfd_create("kolo", flags);
     if (*fd < 0)
-        return refuse(env, "memfd_create", layout->total);
-    kolo_status status = fill(env, layout, *fd, head);
+        return refuse(env, "memfd_create", layout->fixed);
+    kolo_status status = build(env, layout, space, *fd, head);
     if (status != KOLO_OK) {
         close(*fd);
         *fd = -1;
@@ -121,13 +132,13 @@ static const char *check(int fd, const shm_layout *layout)
     int seals = fcntl(fd, F_GET_SEALS);
     if (fstat(fd, &info) != 0 || !S_ISREG(info.st_mode) || seals < 0 || !(seals & F_SEAL_SHRINK))
         return "what is there is no such segment; is it on another host, or in another PID namespace?";
-    if ((size_t)info.st_size != layout->total)
-        return "it has another size";
+    if ((size_t)info.st_size < layout->fixed)
+        return "it is too small";
     return NULL;
 }
 
-kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *layout, int32_t rank, int32_t pid, int fd,
-                            const unsigned char proof[SHM_PROOF_BYTES], shm_head **head)
+kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *layout, void *space, int32_t rank,
+                            int32_t pid, int fd, const unsigned char proof[SHM_PROOF_BYTES], shm_head **head)
 {
     char path[64];
     snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)pid, fd);
@@ -144,7 +155,7 @@ kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *lay
         status = kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED, "the memory of rank %d cannot be mapped: %s: %s",
                                    (int)rank, path, wrong);
     else
-        status = map(env, layout, own_fd, head);
+        status = map(env, layout, space, rank, own_fd, head);
     close(own_fd);
     if (status == KOLO_OK && memcmp((*head)->proof, proof, SHM_PROOF_BYTES) != 0) {
         shm_segment_unmap(layout, *head);
@@ -160,5 +171,5 @@ kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *lay
 void shm_segment_unmap(const shm_layout *layout, shm_head *head)
 {
     if (head)
-        munmap(head, layout->total);
+        (void)mmap(head, layout->stride, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0);
 }

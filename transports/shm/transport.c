@@ -24,12 +24,15 @@ static kolo_status configure(kolo_transport *t)
     const kolo_transport_env *env = &t->guard.env;
     const char *window = option(env, "SHM_WINDOW", WINDOW_DEFAULT), *attach = option(env, "SHM_ATTACH", "yes");
     int64_t window_bytes;
+    size_t heap_bytes;
     if (!kolo_parse_size(window, &window_bytes) || window_bytes > WINDOW_MAX)
         return kolo_guard_refuse(env, KOLO_ERR_CONFIG, "KOLO_SHM_WINDOW=%s is not a size up to 1T, like 8M", window);
     if (!kolo_parse_bool(attach, &t->attach))
         return kolo_guard_refuse(env, KOLO_ERR_CONFIG, "KOLO_SHM_ATTACH=%s is neither yes nor no", attach);
-    shm_layout_make(env->size, (size_t)window_bytes, &t->layout);
-    return KOLO_OK;
+    kolo_status status = shm_heap_configure(env, option(env, "SHM_HEAP", "auto"), &heap_bytes);
+    if (status == KOLO_OK)
+        shm_layout_make(env->size, (size_t)window_bytes, heap_bytes, &t->layout);
+    return status;
 }
 
 static kolo_status build(kolo_transport *t)
@@ -45,7 +48,9 @@ static kolo_status build(kolo_transport *t)
     if (status == KOLO_OK)
         status = shm_wake_open(t);
     if (status == KOLO_OK)
-        status = shm_segment_create(env, &t->layout, &t->memory_fd, &t->head);
+        status = shm_space_reserve(env, &t->layout, &t->space);
+    if (status == KOLO_OK)
+        status = shm_segment_create(env, &t->layout, t->space, &t->memory_fd, &t->head);
     return status == KOLO_OK ? shm_address_make(t) : status;
 }
 
@@ -58,7 +63,9 @@ static void dismantle(kolo_transport *t)
         free(t->peers[r].control);
     }
     shm_disconnect(t);
-    shm_segment_unmap(&t->layout, t->head);
+    shm_heap_close(t);
+    shm_space_release(&t->layout, t->space);
+    pthread_mutex_destroy(&t->heap.lock);
     if (t->memory_fd >= 0)
         close(t->memory_fd);
     shm_wake_close(t);
@@ -81,6 +88,7 @@ static kolo_status create(const kolo_transport_env *env, kolo_transport **transp
     if (!t)
         return kolo_guard_refuse(env, KOLO_ERR_MEMORY, "no memory for a transport");
     t->guard = guard;
+    pthread_mutex_init(&t->heap.lock, NULL);
     t->memory_fd = t->bell_read_fd = t->bell_write_fd = t->epoll_fd = -1;
     status = build(t);
     if (status == KOLO_OK)
@@ -235,6 +243,10 @@ const kolo_transport_ops *kolo_shm_transport(void)
         .window_bytes = window_bytes,
         .flags = flags,
         .flags_changed = shm_wake_all,
+        .heap = shm_heap,
+        .heap_bytes = shm_heap_bytes,
+        .heap_alloc = shm_heap_alloc,
+        .heap_free = shm_heap_free,
     };
     return &ops;
 }

@@ -27,6 +27,7 @@ typedef struct kolo_sim_options {
     double early_rate;
     /* Now and then (seeded, 1 in 64) a message is late by up to this much more; 0: never. */
     size_t window_bytes;   /* of each rank's window, which all ranks can load from; 0: there are none */
+    size_t heap_bytes;     /* likewise, of each rank's heap */
     int64_t cpu_hiccup_ns;
 } kolo_sim_options;
 

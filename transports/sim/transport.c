@@ -165,31 +165,6 @@ static void sim_destroy(kolo_transport *t)
     free(t);
 }
 
-/* Windows are memory of this process; only the news that flags changed takes its time. */
-static void *sim_window(kolo_transport *t, int32_t rank)
-{
-    const kolo_sim *sim = t->sim;
-    bool exists = sim->windows && rank >= 0 && rank < sim->options.size;
-    return exists ? sim->windows + (size_t)rank * sim->options.window_bytes : NULL;
-}
-
-static size_t sim_window_bytes(kolo_transport *t)
-{
-    return t->sim->options.window_bytes;
-}
-
-static uint64_t *sim_flags(kolo_transport *t, int32_t rank)
-{
-    return t->sim->flags + (size_t)rank * SIM_FLAGS;
-}
-
-static void sim_flags_changed(kolo_transport *t)
-{
-    for (int32_t r = 0; r < t->sim->options.size; r++)
-        if (r != t->guard.env.rank)
-            kolo_sim_wake_at(t->sim, r, t->sim->now_ns + sim_latency_ns(t->sim));
-}
-
 const kolo_transport_ops *kolo_sim_transport(void)
 {
     static const kolo_transport_ops ops = {
@@ -216,6 +191,10 @@ const kolo_transport_ops *kolo_sim_transport(void)
         .window_bytes = sim_window_bytes,
         .flags = sim_flags,
         .flags_changed = sim_flags_changed,
+        .heap = sim_heap,
+        .heap_bytes = sim_heap_bytes,
+        .heap_alloc = sim_heap_alloc,
+        .heap_free = sim_heap_free,
     };
     return &ops;
 }

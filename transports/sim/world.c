@@ -30,16 +30,12 @@ kolo_status kolo_sim_create(const kolo_sim_options *options, kolo_sim **sim)
     s->rng.state = options->seed;
     for (int32_t r = 0; r < options->size; r++)
         s->ranks[r].inbox_tail = &s->ranks[r].inbox;
-    if (options->window_bytes > 0) {
-        s->windows = calloc((size_t)options->size, options->window_bytes);
-        s->flags = calloc((size_t)options->size, SIM_FLAGS * sizeof(uint64_t));
-        if (!s->windows || !s->flags) {
-            kolo_sim_destroy(s);
-            return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", (int)options->size);
-        }
-    }
-    *sim = s;
-    return KOLO_OK;
+    kolo_status status = sim_memory_init(s);
+    if (status == KOLO_OK)
+        *sim = s;
+    else
+        kolo_sim_destroy(s);
+    return status;
 }
 
 void kolo_sim_destroy(kolo_sim *sim)
@@ -53,8 +49,7 @@ void kolo_sim_destroy(kolo_sim *sim)
             free(event->message);
         sim_event_destroy(sim, event);
     }
-    free(sim->windows);
-    free(sim->flags);
+    sim_memory_fini(sim);
     free(sim->heap);
     free(sim);
 }

@@ -14,6 +14,7 @@
 #ifndef KOLO_TRANSPORT_SIM_WORLD_H
 #define KOLO_TRANSPORT_SIM_WORLD_H
 
+#include "base/ranges.h"
 #include "base/rng.h"
 #include "guard.h"
 #include "sim/sim.h"
@@ -91,6 +92,7 @@ typedef struct sim_rank {
     sim_message *messages; /* to this rank, not delivered yet */
     sim_recv *recvs;       /* posted by this rank, not over */
     kolo_sim_counters sent;
+    kolo_ranges taken; /* of its heap */
 } sim_rank;
 
 struct kolo_sim {
@@ -104,6 +106,8 @@ struct kolo_sim {
     size_t heap_count, heap_capacity;
     char *windows;     /* one after the other; NULL where there are none */
     uint64_t *flags;   /* likewise */
+    char *heaps;       /* likewise, aligned, within heap_memory */
+    void *heap_memory;
     size_t events; /* alive, wherever they are; never above heap_capacity */
     sim_rank ranks[];
 };
@@ -114,6 +118,18 @@ void sim_event_destroy(kolo_sim *sim, sim_event *event);
 void sim_event_push(kolo_sim *sim, sim_event *event, int64_t at_ns);
 sim_event *sim_event_pop(kolo_sim *sim); /* NULL when empty */
 int64_t sim_latency_ns(kolo_sim *sim);   /* draws one */
+
+/* memory.c: what all ranks can load from and store to; windows, flags and heaps are memory of this process. */
+kolo_status sim_memory_init(kolo_sim *sim);
+void sim_memory_fini(kolo_sim *sim);
+void *sim_window(kolo_transport *t, int32_t rank);
+size_t sim_window_bytes(kolo_transport *t);
+uint64_t *sim_flags(kolo_transport *t, int32_t rank);
+void sim_flags_changed(kolo_transport *t);
+void *sim_heap(kolo_transport *t, int32_t rank);
+size_t sim_heap_bytes(kolo_transport *t);
+kolo_status sim_heap_alloc(kolo_transport *t, size_t bytes, void **memory);
+kolo_status sim_heap_free(kolo_transport *t, void *memory);
 
 /* world.c: makes event the last item of its rank's inbox, or drops it where nobody is left to hear it. */
 void sim_inbox_add(kolo_sim *sim, sim_event *event);

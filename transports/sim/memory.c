@@ -1,0 +1,113 @@
+/* memory.c - windows, flags and heaps. Stores are seen at once; only the news that flags changed takes its time. */
+#include "world.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { PAGE = 4096, HUGE_PAGE = 2 * 1024 * 1024 };
+
+static size_t unit_of(size_t bytes)
+{
+    return bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+}
+
+/* From one heap to the next: as aligned as what is taken from them. */
+static size_t heap_stride(const kolo_sim *sim)
+{
+    size_t unit = unit_of(sim->options.heap_bytes);
+    return (sim->options.heap_bytes + unit - 1) / unit * unit;
+}
+
+kolo_status sim_memory_init(kolo_sim *sim)
+{
+    size_t size = (size_t)sim->options.size, window = sim->options.window_bytes, stride = heap_stride(sim);
+    for (size_t r = 0; r < size; r++)
+        kolo_ranges_init(&sim->ranks[r].taken, sim->options.heap_bytes);
+    if (window > 0) {
+        sim->windows = calloc(size, window);
+        sim->flags = calloc(size, SIM_FLAGS * sizeof(uint64_t));
+        if (!sim->windows || !sim->flags)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", (int)size);
+    }
+    if (stride > 0) {
+        size_t unit = unit_of(stride);
+        sim->heap_memory = calloc(1, size * stride + unit);
+        if (!sim->heap_memory)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for the heaps of %d ranks", (int)size);
+        sim->heaps = (char *)sim->heap_memory + (unit - (uintptr_t)sim->heap_memory % unit);
+    }
+    return KOLO_OK;
+}
+
+void sim_memory_fini(kolo_sim *sim)
+{
+    for (int32_t r = 0; r < sim->options.size; r++)
+        kolo_ranges_fini(&sim->ranks[r].taken);
+    free(sim->windows);
+    free(sim->flags);
+    free(sim->heap_memory);
+}
+
+void *sim_window(kolo_transport *t, int32_t rank)
+{
+    const kolo_sim *sim = t->sim;
+    bool exists = sim->windows && rank >= 0 && rank < sim->options.size;
+    return exists ? sim->windows + (size_t)rank * sim->options.window_bytes : NULL;
+}
+
+size_t sim_window_bytes(kolo_transport *t)
+{
+    return t->sim->options.window_bytes;
+}
+
+uint64_t *sim_flags(kolo_transport *t, int32_t rank)
+{
+    return t->sim->flags + (size_t)rank * SIM_FLAGS;
+}
+
+void sim_flags_changed(kolo_transport *t)
+{
+    for (int32_t r = 0; r < t->sim->options.size; r++)
+        if (r != t->guard.env.rank)
+            kolo_sim_wake_at(t->sim, r, t->sim->now_ns + sim_latency_ns(t->sim));
+}
+
+void *sim_heap(kolo_transport *t, int32_t rank)
+{
+    const kolo_sim *sim = t->sim;
+    bool exists = sim->heaps && t->guard.connected && rank >= 0 && rank < sim->options.size;
+    return exists ? sim->heaps + (size_t)rank * heap_stride(sim) : NULL;
+}
+
+size_t sim_heap_bytes(kolo_transport *t)
+{
+    return t->sim->options.heap_bytes;
+}
+
+kolo_status sim_heap_alloc(kolo_transport *t, size_t bytes, void **memory)
+{
+    char *heap = sim_heap(t, t->guard.env.rank);
+    size_t offset, rounded = bytes;
+    if (!t->guard.connected || bytes == 0)
+        return kolo_guard_refuse(&t->guard.env, bytes == 0 ? KOLO_ERR_INVALID : KOLO_ERR_STATE,
+                                 bytes == 0 ? "a tensor of 0 bytes needs no memory"
+                                            : "the transport is not connected yet");
+    if (!kolo_ranges_take(&t->sim->ranks[t->guard.env.rank].taken, unit_of(bytes), &rounded, &offset))
+        return kolo_guard_refuse(&t->guard.env, KOLO_ERR_MEMORY, "the heap has no room for a tensor of %zu bytes",
+                                 bytes);
+    *memory = memset(heap + offset, 0, rounded);
+    return KOLO_OK;
+}
+
+kolo_status sim_heap_free(kolo_transport *t, void *memory)
+{
+    kolo_ranges *taken = &t->sim->ranks[t->guard.env.rank].taken;
+    uintptr_t heap = (uintptr_t)sim_heap(t, t->guard.env.rank), at = (uintptr_t)memory;
+    if (at < heap || kolo_ranges_at(taken, at - heap) == 0)
+        return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID, "%p is not memory of this heap, or was freed before",
+                                 memory);
+    kolo_ranges_give(taken, at - heap);
+    return KOLO_OK;
+}
