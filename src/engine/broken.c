@@ -48,9 +48,8 @@ void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t sou
     kolo_log_write(engine->options.log, KOLO_LOG_ERROR, "%s", error->message);
     tell_neighbours(engine, source);
     engine->env.ops->cancel_all(engine->env.transport);
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
-        if (engine->runners[i].group != NULL)
-            kolo_executor_cancel(&engine->runners[i].executor, error->status);
+    for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;)
+        kolo_executor_cancel(&runner->executor, error->status);
 }
 
 void kolo_engine_abort(kolo_engine *engine, const kolo_error *error)
@@ -71,9 +70,8 @@ void kolo_engine_leave(kolo_engine *engine)
 /* Once nothing of ours is at the transport any more, memory is the callers' again. */
 int kolo_engine_settle_broken(kolo_engine *engine)
 {
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
-        if (engine->runners[i].group != NULL)
-            return 0;
+    if (kolo_engine_next_busy(engine, NULL) != NULL)
+        return 0;
     while (engine->waiting != NULL) {
         kolo_group *group = engine->waiting;
         engine->waiting = group->next;
@@ -153,17 +151,14 @@ static void list_peers(const kolo_runner *runner, char *text, size_t capacity)
 static void list_peers_of(const kolo_engine *engine, const kolo_request *request, char *text, size_t capacity)
 {
     text[0] = '\0';
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
-        const kolo_group *group = engine->runners[i].group;
-        for (size_t m = 0; group != NULL && m < group->member_count; m++)
-            if (group->members[m].request == request) {
-                list_peers(&engine->runners[i], text, capacity);
+    for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;)
+        for (size_t m = 0; m < runner->group->member_count; m++)
+            if (runner->group->members[m].request == request) {
+                list_peers(runner, text, capacity);
                 return;
             }
-    }
-    for (int32_t i = 0; i < engine->options.groups_in_flight && text[0] == '\0'; i++)
-        if (engine->runners[i].group != NULL)
-            list_peers(&engine->runners[i], text, capacity);
+    for (kolo_runner *runner = NULL; text[0] == '\0' && (runner = kolo_engine_next_busy(engine, runner)) != NULL;)
+        list_peers(runner, text, capacity);
 }
 
 static void expire(kolo_engine *engine, const kolo_request *request)
@@ -218,9 +213,8 @@ static void report_stall(void *user, const kolo_entry *entry, const char *ranks)
 /* The same for data under way: a peer stopped in the middle. */
 static void report_still_groups(kolo_engine *engine)
 {
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
-        kolo_runner *runner = &engine->runners[i];
-        if (runner->group == NULL || runner->warned || engine->now_ns - runner->moved_ns < engine->options.stall_ns)
+    for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;) {
+        if (runner->warned || engine->now_ns - runner->moved_ns < engine->options.stall_ns)
             continue;
         char ranks[KOLO_MISSING_BYTES], text[KOLO_TITLE_BYTES];
         list_peers(runner, ranks, sizeof(ranks));

@@ -21,21 +21,28 @@ static const kolo_piece *piece_of(const kolo_request_spec *spec)
     return spec->operation.piece_count > 0 ? spec->pieces : NULL;
 }
 
+static kolo_post post_of(const kolo_entry *entry)
+{
+    return (kolo_post){.way = entry->way, .slot = entry->slot, .round = entry->round};
+}
+
 /* Anything under way is a reason to refuse: its progress and its order before this operation need the engine. */
 kolo_entry *kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec)
 {
-    if (engine->broken || engine->express.size == 0 || !kolo_engine_idle(engine))
+    if (engine->broken || engine->board.size == 0 || !kolo_engine_idle(engine))
         return NULL;
     kolo_entry *entry = kolo_registry_find(&engine->negotiation.registry, spec->name);
-    if (entry == NULL || !entry->expressible || entry->head != NULL || !is_as_agreed(entry, spec))
+    if (entry == NULL || entry->way != KOLO_WAY_VALUE || entry->head != NULL || !is_as_agreed(entry, spec))
         return NULL;
-    kolo_express_write(&engine->express, entry->slot, entry->round, &spec->operation, piece_of(spec));
+    kolo_post post = post_of(entry);
+    kolo_board_write_value(&engine->board, &post, &spec->operation, piece_of(spec));
     return entry;
 }
 
 bool kolo_call_is_complete(const kolo_engine *engine, const kolo_entry *entry)
 {
-    return kolo_express_is_complete(&engine->express, entry->slot, entry->round);
+    kolo_post post = post_of(entry);
+    return kolo_board_is_complete(&engine->board, &post);
 }
 
 void kolo_call_wake(kolo_engine *engine)
@@ -45,7 +52,8 @@ void kolo_call_wake(kolo_engine *engine)
 
 void kolo_call_finish(kolo_engine *engine, kolo_entry *entry, const kolo_request_spec *spec)
 {
-    kolo_express_read(&engine->express, entry->slot, entry->round, &spec->operation, piece_of(spec));
+    kolo_post post = post_of(entry);
+    kolo_board_read_value(&engine->board, &post, &spec->operation, piece_of(spec));
     entry->round++;
 }
 
@@ -56,5 +64,6 @@ void kolo_call_adopt(kolo_engine *engine, kolo_entry *entry, kolo_request *reque
     atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
     kolo_engine_take(engine, request);
     kolo_negotiation_adopt(&engine->negotiation, entry, request);
-    kolo_express_add(&engine->express, request, entry->slot, entry->round);
+    request->post = post_of(entry);
+    kolo_posted_add(&engine->posted, request);
 }

@@ -1,4 +1,4 @@
-/* call.h - a small operation whose caller waits for it: through the cells (express.h) in one go, with no request, queue
+/* call.h - a small operation whose caller waits for it: through the cells (board.h) in one go, with no request, queue
  * or step of the engine, as long as nothing stands in the way.
  *
  *     begin ──► REFUSED: nothing has happened; submit it

@@ -23,8 +23,9 @@
 
 /* How long the thread stays aside after the last caller: longer than the pauses of a loop of synchronous calls. */
 #define ASIDE_NS     (5 * KOLO_NS_PER_MS)
-/* Between spinning and sleeping a caller yields for so long: a sleeper takes 5 to 25 us to wake. */
-#define YIELD_NS     (200 * KOLO_NS_PER_US)
+/* Between spinning and sleeping a caller yields for so long. A sleeper takes 5 to 25 us to wake, and up to 400 us where
+ * its virtual core sleeps too: who gives up earlier than that falls asleep while the other wakes, and so on in turn. */
+#define YIELD_NS     (1 * KOLO_NS_PER_MS)
 /* Nobody sleeps longer than this at a time where another thread holds the token: a bound, not a timer of an idle job.
  */
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)

@@ -35,8 +35,8 @@ static void unlink_live(kolo_engine *engine, kolo_request *request)
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error)
 {
     unlink_live(engine, request);
-    if (request->express)
-        kolo_express_drop(&engine->express, request);
+    if (request->posted)
+        kolo_posted_drop(&engine->posted, request);
     atomic_fetch_sub_explicit(&engine->under_way, 1, memory_order_seq_cst);
     if (!engine->broken && kolo_negotiation_release(&engine->negotiation, request) != KOLO_OK)
         kolo_engine_break_with_last(engine);
@@ -137,12 +137,9 @@ static int start_group(kolo_engine *engine, kolo_runner *runner)
     return 1;
 }
 
-static int work_runner(kolo_engine *engine, kolo_runner *runner)
+int kolo_engine_work(kolo_engine *engine, kolo_runner *runner)
 {
-    int events = runner->group == NULL ? start_group(engine, runner) : 0;
-    if (runner->group == NULL)
-        return events;
-    events += kolo_executor_advance(&runner->executor, STEPS_PER_TURN);
+    int events = kolo_executor_advance(&runner->executor, STEPS_PER_TURN);
     if (runner->executor.steps_left != runner->seen_left) {
         runner->seen_left = runner->executor.steps_left;
         runner->moved_ns = engine->now_ns;
@@ -161,32 +158,28 @@ static int work_runner(kolo_engine *engine, kolo_runner *runner)
     return events + 1;
 }
 
+static int work_runner(kolo_engine *engine, kolo_runner *runner)
+{
+    int events = runner->group == NULL ? start_group(engine, runner) : 0;
+    return runner->group != NULL ? events + kolo_engine_work(engine, runner) : events;
+}
+
+kolo_runner *kolo_engine_next_busy(const kolo_engine *engine, const kolo_runner *after)
+{
+    int32_t count = engine->options.groups_in_flight;
+    bool is_ordered = after == NULL || (after >= engine->runners && after < engine->runners + count);
+    for (int32_t i = after == NULL ? 0 : (int32_t)(after - engine->runners) + 1; is_ordered && i < count; i++)
+        if (engine->runners[i].group != NULL)
+            return &engine->runners[i];
+    kolo_runner *runner = is_ordered ? engine->at_places : after->next;
+    while (runner != NULL && runner->group == NULL)
+        runner = runner->next;
+    return runner;
+}
+
 static bool runner_free(const kolo_engine *engine)
 {
     return engine->waiting == NULL && runner_of(engine, engine->next_group)->group == NULL;
-}
-
-/* ---- small operations through cells ------------------------------------------------------------------- */
-
-/* Those who sleep are woken once for all that was posted, and only after the first look at the others' cells: waking
- * takes a full fence, which would keep that look waiting for the own posts to be through. */
-static void wake_others(kolo_engine *engine)
-{
-    if (engine->posted)
-        engine->env.ops->flags_changed(engine->env.transport);
-    engine->posted = false;
-}
-
-static int finish_express(kolo_engine *engine)
-{
-    int events = 0;
-    kolo_request *done, *last_open = NULL;
-    while (!engine->broken && (done = kolo_express_next_done(&engine->express, &last_open)) != NULL) {
-        kolo_engine_finish(engine, done, NULL);
-        events++;
-    }
-    wake_others(engine);
-    return events;
 }
 
 /* ---- the step ---------------------------------------------------------------------------------------- */
@@ -199,7 +192,7 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     if (now_ns >= engine->deadline_ns || now_ns >= engine->stall_check_ns)
         kolo_engine_check_alarms(engine);
     /* Before the decisions: a description of the next round counts only after this one is over here too. */
-    events += finish_express(engine);
+    events += kolo_posted_work(engine);
     /* Decisions wait while all runners are busy: what becomes ready meanwhile makes one larger batch. */
     int sent = 0;
     if (!engine->broken && kolo_negotiation_flush(&engine->negotiation, runner_free(engine), &sent) != KOLO_OK)
@@ -207,7 +200,7 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     events += sent;
     for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
         events += work_runner(engine, &engine->runners[i]);
-    wake_others(engine);
+    kolo_posted_wake(engine);
     if (engine->broken)
         events += kolo_engine_settle_broken(engine);
     return events;
@@ -217,10 +210,10 @@ bool kolo_engine_awake(const kolo_engine *engine)
 {
     if (engine->broken)
         return false;
-    if (kolo_express_any_done(&engine->express) || kolo_negotiation_awake(&engine->negotiation))
+    if (kolo_posted_any_complete(engine) || kolo_negotiation_awake(&engine->negotiation))
         return true;
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++)
-        if (engine->runners[i].group != NULL && kolo_executor_awake(&engine->runners[i].executor))
+    for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;)
+        if (kolo_executor_awake(&runner->executor))
             return true;
     return false;
 }
@@ -255,29 +248,14 @@ static bool all_share(const kolo_engine *engine)
     return true;
 }
 
-/* The cells lie at the end of the windows; the runners share the rest. */
-static void share_express(kolo_engine *engine)
-{
-    kolo_express *express = &engine->express;
-    size_t bytes = engine->env.ops->window_bytes(engine->env.transport);
-    if (engine->options.size > KOLO_EXPRESS_RANKS_MAX || bytes < 2 * (size_t)KOLO_EXPRESS_WINDOW_BYTES)
-        return;
-    express->rank = engine->options.rank;
-    express->size = engine->options.size;
-    express->ring = engine->ring;
-    engine->env.reserved_bytes = KOLO_EXPRESS_WINDOW_BYTES;
-    for (int32_t rank = 0; rank < engine->options.size; rank++)
-        express->cells[rank] =
-            (char *)engine->env.ops->window(engine->env.transport, rank) + bytes - KOLO_EXPRESS_WINDOW_BYTES;
-}
-
 kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
 {
     engine->control.ops = engine->env.ops = ops;
     engine->control.transport = engine->env.transport = transport;
     engine->policy.is_shared = all_share(engine);
     if (engine->policy.is_shared)
-        share_express(engine);
+        kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, ops, transport);
+    engine->env.reserved_bytes = engine->board.size > 0 ? KOLO_BOARD_BYTES : 0;
     for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
         KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));
     return KOLO_OK;
@@ -306,7 +284,8 @@ kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine *
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for an engine");
     made->options = *options;
     made->waiting_end = &made->waiting;
-    kolo_express_init(&made->express);
+    made->at_places_end = &made->at_places;
+    kolo_posted_init(&made->posted);
     made->deadline_ns = made->stall_check_ns = INT64_MAX;
     made->policy =
         (kolo_group_policy){.size = options->size, .fusion_bytes = options->fusion_bytes, .model = options->model};
@@ -332,10 +311,11 @@ static void fail_leftovers(kolo_engine *engine)
     engine->error = (kolo_error){.struct_size = sizeof(engine->error), .status = KOLO_ERR_STATE};
     snprintf(engine->error.message, sizeof(engine->error.message),
              "the context was finalized while this operation was under way");
-    for (int32_t i = 0; i < engine->options.groups_in_flight; i++) {
-        free(engine->runners[i].group);
-        engine->runners[i].group = NULL;
+    for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;) {
+        free(runner->group);
+        runner->group = NULL;
     }
+    (void)kolo_posted_work(engine); /* the runners on places are free now */
     if (engine->queue != NULL)
         drain_queue(engine);
     kolo_engine_settle_broken(engine);
@@ -349,6 +329,7 @@ void kolo_engine_destroy(kolo_engine *engine)
         fail_leftovers(engine);
     for (int32_t i = 0; engine->runners != NULL && i < engine->options.groups_in_flight; i++)
         kolo_runner_fini(&engine->runners[i]);
+    kolo_posted_fini(&engine->posted);
     free(engine->runners);
     free(engine->ring);
     kolo_negotiation_fini(&engine->negotiation);

@@ -62,18 +62,13 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
     }
 }
 
-/* The usual case without the lists: one tensor, alone. */
-static kolo_status form_single(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number,
-                               kolo_group **first)
+kolo_group *kolo_group_of_one(const kolo_group_policy *policy, kolo_request *request)
 {
     const kolo_piece *piece = &request->pieces[0];
-    if (piece->count == 0)
-        return KOLO_OK;
     kolo_group *group = malloc(sizeof(*group) + sizeof(kolo_member));
     if (group == NULL)
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+        return NULL;
     *group = (kolo_group){
-        .number = (*next_number)++,
         .operation = request->operation,
         .type = piece->type,
         .association =
@@ -81,7 +76,19 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
         .member_count = 1,
     };
     group->members[0] = (kolo_member){.request = request, .piece = piece};
-    *first = group;
+    return group;
+}
+
+/* The usual case without the lists: one tensor, alone. */
+static kolo_status form_single(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number,
+                               kolo_group **first)
+{
+    const kolo_piece *piece = &request->pieces[0];
+    if (piece->count == 0)
+        return KOLO_OK;
+    if ((*first = kolo_group_of_one(policy, request)) == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+    (*first)->number = (*next_number)++;
     return KOLO_OK;
 }
 

@@ -42,6 +42,9 @@ typedef struct kolo_group_policy {
 KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests,
                                             size_t count, uint32_t *next_number, kolo_group **first);
 
+/* A group of the request's only tensor, for a runner at places; NULL: no memory. */
+kolo_group *kolo_group_of_one(const kolo_group_policy *policy, kolo_request *request);
+
 /* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the
  * speed). */
 typedef struct kolo_memory {
@@ -65,7 +68,8 @@ typedef struct kolo_runner_env {
 
 /* One group at work. */
 typedef struct kolo_runner {
-    kolo_group *group; /* NULL: free */
+    struct kolo_runner *next; /* of those at places, or free */
+    kolo_group *group;        /* NULL: free */
     kolo_executor executor;
     kolo_schedule schedule;
     const kolo_algorithm *algorithm;
@@ -82,6 +86,7 @@ typedef struct kolo_runner {
     uint64_t **flags;   /* per rank: a line of flags */
     size_t window_bytes;
     uint64_t flag_base[KOLO_FLAG_COUNT];
+    uintptr_t *places; /* inputs, then outputs, of all ranks; NULL until it works at places */
 } kolo_runner;
 
 KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
@@ -91,6 +96,9 @@ KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_run
                                              int32_t count);
 /* Packs, plans and starts. On an error the runner stays free. */
 KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
+/* The same for a group of one tensor whose places all ranks have posted. */
+KOLO_NODISCARD kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env,
+                                                       const kolo_board *board, kolo_group *group);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */
 void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env);
 

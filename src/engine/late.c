@@ -44,7 +44,7 @@ static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kol
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                 char ranks[KOLO_MISSING_BYTES])
 {
-    return entry->express ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
+    return entry->posted ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
 }
 
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
@@ -54,7 +54,7 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
     ranks[0] = '\0';
     if (entry == NULL || entry->head != request || request->running)
         return KOLO_MISSING_NOBODY;
-    if (!entry->express && (entry->forwarded || entry->have == negotiation->all))
+    if (!entry->posted && (entry->forwarded || entry->have == negotiation->all))
         return KOLO_MISSING_NOBODY;
     return kolo_entry_missing(negotiation, entry, ranks);
 }
@@ -70,7 +70,7 @@ typedef struct stall_scan {
 /* Whether this node should speak of the entry; of a posted round the first rank that posted does. */
 static bool waits_for_others(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
-    if (!entry->express)
+    if (!entry->posted)
         return entry->have != 0 && entry->have != negotiation->all;
     uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry);
     return (posted & ((1u << negotiation->rank) - 1)) == 0;

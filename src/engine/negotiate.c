@@ -130,14 +130,18 @@ static kolo_status complete(kolo_negotiation *negotiation, kolo_entry *entry)
     return KOLO_OK;
 }
 
-/* At the root: a round that somebody described, of a tensor that others may have posted. */
+/* At the root: a round that somebody reported, of a tensor that others may have posted. */
 static void watch(kolo_negotiation *negotiation, kolo_entry *entry)
 {
-    if (negotiation->rank != 0 || !entry->expressible || entry->watched)
+    if (negotiation->rank != 0 || entry->way == KOLO_WAY_ORDER)
         return;
+    negotiation->watch_again = true;
+    if (entry->watched)
+        return;
+    kolo_entry **list = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
     entry->watched = true;
-    entry->next_watched = negotiation->watched;
-    negotiation->watched = entry;
+    entry->next_watched = *list;
+    *list = entry;
 }
 
 static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, int32_t bit)
@@ -151,14 +155,22 @@ static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, 
     return KOLO_OK;
 }
 
-/* Posts of entries that others described count as reports of "unchanged". */
-static kolo_status count_posts(kolo_negotiation *negotiation)
+/* Whose posts are reports not counted yet. While this rank's round is still at work, reports are of the next one, and
+ * posts are not. */
+static uint32_t uncounted_posts(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
-    for (kolo_entry **at = &negotiation->watched; *at != NULL;) {
+    bool is_at_work = entry->head != NULL && entry->head->running;
+    if (entry->have == 0 || entry->have == negotiation->all || is_at_work)
+        return 0;
+    return negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
+}
+
+/* Posts of entries that others described count as reports of "unchanged". */
+static kolo_status count_listed(kolo_negotiation *negotiation, kolo_entry **list)
+{
+    for (kolo_entry **at = list; *at != NULL;) {
         kolo_entry *entry = *at;
-        uint32_t posted = entry->have == negotiation->all
-                              ? 0
-                              : negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
+        uint32_t posted = uncounted_posts(negotiation, entry);
         bool is_open = (entry->have | posted) != negotiation->all;
         entry->unchanged |= posted;
         entry->have |= posted;
@@ -174,12 +186,30 @@ static kolo_status count_posts(kolo_negotiation *negotiation)
     return KOLO_OK;
 }
 
-bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
+/* Where nobody has ever posted a place, as in a job without shared tensors, the list of places is never walked. */
+static kolo_status count_posts(kolo_negotiation *negotiation)
 {
-    for (const kolo_entry *entry = negotiation->watched; entry != NULL; entry = entry->next_watched)
-        if (entry->have != 0 && (negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have) != 0)
+    KOLO_TRY(count_listed(negotiation, &negotiation->watched));
+    if (negotiation->watched_places == NULL)
+        return KOLO_OK;
+    uint64_t places = negotiation->hooks.places(negotiation->hooks.user);
+    bool is_news = places != negotiation->places || (places > 0 && negotiation->watch_again);
+    negotiation->places = places;
+    negotiation->watch_again = false;
+    return is_news ? count_listed(negotiation, &negotiation->watched_places) : KOLO_OK;
+}
+
+static bool any_posted(const kolo_negotiation *negotiation, const kolo_entry *list)
+{
+    for (const kolo_entry *entry = list; entry != NULL; entry = entry->next_watched)
+        if (uncounted_posts(negotiation, entry) != 0)
             return true;
     return false;
+}
+
+bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
+{
+    return any_posted(negotiation, negotiation->watched) || any_posted(negotiation, negotiation->watched_places);
 }
 
 /* ---- this rank's own submissions ---------------------------------------------------------------- */
@@ -187,7 +217,7 @@ bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 static void set_posted(const kolo_negotiation *negotiation, kolo_entry *entry)
 {
     entry->announced = true;
-    entry->express = true;
+    entry->posted = true;
     entry->warned = false;
     entry->since_ns = negotiation->now_ns;
 }
@@ -198,9 +228,8 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
     entry->announced = true;
     bool same = entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
                 memcmp(entry->agreed, request->description, request->description_size) == 0;
-    if (same && entry->expressible) {
+    if (same && entry->way != KOLO_WAY_ORDER && negotiation->hooks.post(negotiation->hooks.user, entry, request)) {
         set_posted(negotiation, entry);
-        negotiation->hooks.post(negotiation->hooks.user, entry, request);
         return KOLO_OK;
     }
     if (same) {
@@ -249,8 +278,9 @@ kolo_status kolo_negotiation_release(kolo_negotiation *negotiation, kolo_request
     entry->head = request->next_same_name;
     if (entry->head == NULL)
         entry->tail = NULL;
-    entry->announced = entry->forwarded = entry->express = false;
+    entry->announced = entry->forwarded = entry->posted = false;
     entry->round++;
+    negotiation->watch_again |= entry->watched;
     return entry->head != NULL ? announce(negotiation, entry) : KOLO_OK;
 }
 
@@ -387,8 +417,7 @@ static kolo_status flush_decisions(kolo_negotiation *negotiation, int *sent)
 kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_now, int *sent)
 {
     *sent = 0;
-    if (negotiation->watched != NULL)
-        KOLO_TRY(count_posts(negotiation));
+    KOLO_TRY(count_posts(negotiation));
     if (negotiation->rank == 0)
         return decide_now && negotiation->decided_count > 0 ? flush_decisions(negotiation, sent) : KOLO_OK;
     if (negotiation->writer.size == 0)
@@ -411,12 +440,33 @@ static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const ko
     negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
 }
 
+/* Another way means another list. */
+static void set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request)
+{
+    const kolo_negotiation_hooks *hooks = &negotiation->hooks;
+    kolo_way way = hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot) : KOLO_WAY_ORDER;
+    kolo_entry **at = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
+    while (entry->watched && way != entry->way && *at != entry)
+        at = &(*at)->next_watched;
+    if (entry->watched && way != entry->way) {
+        *at = entry->next_watched;
+        entry->watched = false;
+    }
+    entry->way = way;
+}
+
+/* Of a posted round the root decides where others reported it: they disagree, or their tensor has no place. */
+static bool may_be_decided(const kolo_entry *entry, kolo_down_kind kind)
+{
+    bool posted = entry->posted && (kind == KOLO_DOWN_FAIL || entry->way == KOLO_WAY_PLACE);
+    return entry->announced && !entry->head->running && (entry->forwarded || posted);
+}
+
 static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
 {
     kolo_entry *entry = down->kind == KOLO_DOWN_RUN ? kolo_registry_slot(&negotiation->registry, down->slot)
                                                     : kolo_registry_find(&negotiation->registry, down->name);
-    if (entry == NULL || entry->head == NULL || !entry->announced || !(entry->forwarded || entry->express) ||
-        entry->head->running || (entry->express && down->kind != KOLO_DOWN_FAIL))
+    if (entry == NULL || entry->head == NULL || !may_be_decided(entry, down->kind))
         return kolo_fail(KOLO_ERR_PROTOCOL, "the root decided about '%s' (slot %u), which this rank has not reported",
                          entry != NULL ? entry->name : down->name, down->slot);
     entry->forwarded = false;
@@ -425,11 +475,13 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
         return KOLO_OK;
     }
     kolo_request *request = entry->head;
+    if (entry->posted)
+        negotiation->hooks.withdraw(negotiation->hooks.user, request);
+    entry->posted = false;
     if (down->kind == KOLO_DOWN_ASSIGN) {
         KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description,
                                       request->description_size));
-        entry->expressible =
-            negotiation->hooks.takes != NULL && negotiation->hooks.takes(negotiation->hooks.user, request, down->slot);
+        set_way(negotiation, entry, request);
     }
     if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");

@@ -23,12 +23,15 @@ typedef struct kolo_negotiation_hooks {
     kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
-    /* The express way (express.h); all NULL where there is none. takes: whether operations like this one, with this
-     * slot, go it; pure, the same on all ranks. post: to all ranks, now. posted: bit r is set if rank r has posted this
-     * entry's round. */
-    bool (*takes)(void *user, const kolo_request *request, uint32_t slot);
-    void (*post)(void *user, const kolo_entry *entry, kolo_request *request);
+    /* The board (board.h); all NULL where there is none. way: which way operations like this one, with this slot, go;
+     * pure, the same on all ranks. post: to all ranks, now; false: it cannot go this way from here. withdraw: the root
+     * has decided about a posted request. posted: bit r is set if rank r has posted this entry's round. places: how
+     * many posts by place there were, of all ranks. */
+    kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot);
+    bool (*post)(void *user, const kolo_entry *entry, kolo_request *request);
+    void (*withdraw)(void *user, kolo_request *request);
     uint32_t (*posted)(void *user, const kolo_entry *entry);
+    uint64_t (*places)(void *user);
     /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
     void (*expired)(void *user, const char *name, const char *missing);
 } kolo_negotiation_hooks;
@@ -38,9 +41,12 @@ typedef struct kolo_negotiation {
     uint32_t all; /* `have` of a complete subtree */
     kolo_negotiation_hooks hooks;
     kolo_registry registry;
-    uint8_t *out;         /* UP entries (below the root) or DOWN entries (root) since the last flush */
-    kolo_writer writer;   /* over out */
-    kolo_entry *watched;  /* root: described by some, maybe posted by others */
+    uint8_t *out;               /* UP entries (below the root) or DOWN entries (root) since the last flush */
+    kolo_writer writer;         /* over out */
+    kolo_entry *watched;        /* root: reported by some, maybe posted by others; two lists: by value, and by place, */
+    kolo_entry *watched_places; /* which is long, but empty of news unless `places` has changed or watch_again is set */
+    uint64_t places;
+    bool watch_again;
     kolo_entry **decided; /* root: complete, not yet sent down; in order */
     size_t decided_count, decided_capacity;
     kolo_request **batch; /* of the DOWN message being applied */

@@ -27,10 +27,10 @@ typedef struct kolo_entry {
     kolo_request *head, *tail;       /* own submissions in order; head is being negotiated or run */
     bool announced;                  /* head is in `have` or was forwarded */
     bool forwarded;                  /* this subtree is complete; the root's word is awaited */
-    bool expressible;                /* operations as agreed go the express way (express.h) */
-    bool express;                    /* head was posted to all instead of reported (express.h) */
+    kolo_way way;                    /* of operations as agreed (board.h) */
+    bool posted;                     /* head was posted to all instead of reported */
     uint64_t round;                  /* of head: operations on this name that are over, plus one */
-    struct kolo_entry *next_watched; /* root: some described, so that posts count as reports */
+    struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
     bool watched;
     uint32_t have;                            /* bit 0: this rank; bit 1+i: child i */
     uint32_t unchanged;                       /* those of `have` that named the slot instead of describing */

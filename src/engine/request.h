@@ -9,20 +9,11 @@
 #ifndef KOLO_ENGINE_REQUEST_H
 #define KOLO_ENGINE_REQUEST_H
 
-#include "engine/describe.h"
+#include "engine/board.h"
 #include <kolo/kolo.h>
 #include <stdatomic.h>
 
 typedef enum kolo_request_state { KOLO_REQUEST_PENDING, KOLO_REQUEST_FINISHING, KOLO_REQUEST_DONE } kolo_request_state;
-
-/* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
- * reduce-scatter, of the output of an all-gather. */
-typedef struct kolo_piece {
-    const void *input;
-    void *output;
-    int64_t count;
-    kolo_dtype_id type;
-} kolo_piece;
 
 struct kolo_request {
     _Atomic uint32_t state;  /* kolo_request_state */
@@ -45,11 +36,10 @@ struct kolo_request {
     struct kolo_entry *entry; /* of its name, once taken from the queue */
     size_t pieces_left;
     bool running;
-    bool asked;   /* after the deadline: who is late? */
-    bool express; /* posted in cells (express.h) */
-    uint32_t express_slot;
-    uint64_t express_round;
-    struct kolo_request *express_next;
+    bool asked;  /* after the deadline: who is late? */
+    bool posted; /* on the board, as `post`, and not yet complete */
+    kolo_post post;
+    struct kolo_request *next_posted;
     struct kolo_request *next_same_name;
     struct kolo_request *live_prev, *live_next;
 };

@@ -28,6 +28,7 @@ void kolo_runner_fini(kolo_runner *runner)
     free(runner->flags);
     free(runner->slice_offsets);
     free(runner->counts);
+    free(runner->places);
     memset(runner, 0, sizeof(*runner));
 }
 
@@ -183,6 +184,69 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
     if (status != KOLO_OK)
         runner->group = NULL;
     return status;
+}
+
+/* ---- at places ------------------------------------------------------------------------------------------- */
+
+static kolo_status reserve_places(kolo_runner *runner, int32_t size)
+{
+    if (runner->places == NULL)
+        runner->places = malloc(2 * (size_t)size * sizeof(*runner->places));
+    if (runner->flags == NULL)
+        runner->flags = malloc((size_t)size * sizeof(*runner->flags));
+    return runner->places != NULL && runner->flags != NULL
+               ? KOLO_OK
+               : kolo_fail(KOLO_ERR_MEMORY, "no memory for the places of %d ranks", size);
+}
+
+static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+{
+    int64_t chunk_count = env->chunk_bytes / (int64_t)kolo_dtype_size(group->type);
+    kolo_plan_spec spec = {
+        .collective = group->operation.collective,
+        .rank = env->rank,
+        .size = env->size,
+        .root = group->operation.root,
+        .ring = env->ring,
+        .slice_offsets = runner->slice_offsets,
+        .chunk_count = chunk_count > 0 ? chunk_count : 1,
+        .shared_tensors = true,
+    };
+    runner->algorithm = kolo_algorithm_find("shared");
+    kolo_schedule_reset(&runner->schedule);
+    return runner->algorithm->build(&spec, &runner->schedule);
+}
+
+kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
+                                        kolo_group *group)
+{
+    const kolo_request *request = group->members[0].request;
+    KOLO_TRY(reserve_places(runner, env->size));
+    uintptr_t *inputs = runner->places, *outputs = runner->places + env->size;
+    KOLO_TRY(kolo_board_read_places(board, &request->post, &request->operation, request->pieces, inputs, outputs,
+                                    runner->flags));
+    KOLO_TRY(lay_out(runner, env, group));
+    KOLO_TRY(plan_at_places(runner, env, group));
+    kolo_execution run = {
+        .schedule = &runner->schedule,
+        .base = {[KOLO_BUFFER_INPUT] = inputs[env->rank], [KOLO_BUFFER_OUTPUT] = outputs[env->rank]},
+        .peer_input = inputs,
+        .peer_output = outputs,
+        .type = group->type,
+        .op = group->operation.op,
+        .rank = env->rank,
+        .size = env->size,
+        .ring = env->ring,
+        .flags = runner->flags,
+        .postscale = group->operation.postscale,
+    };
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        runner->flag_base[flag] = request->post.round - 1;
+    memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
+    runner->packed = false;
+    KOLO_TRY(kolo_executor_start(&runner->executor, env->ops, env->transport, &run));
+    runner->group = group;
+    return KOLO_OK;
 }
 
 void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env)

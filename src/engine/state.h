@@ -6,8 +6,8 @@
 #include "base/mpsc.h"
 #include "engine/control.h"
 #include "engine/engine.h"
-#include "engine/express.h"
 #include "engine/negotiate.h"
+#include "engine/posted.h"
 
 struct kolo_engine {
     kolo_engine_options options;
@@ -17,9 +17,10 @@ struct kolo_engine {
     kolo_negotiation negotiation;
     kolo_group_policy policy;
     kolo_runner_env env;
-    kolo_runner *runners; /* options.groups_in_flight of them */
-    kolo_express express;
-    bool posted; /* in cells, and nobody was woken for it yet */
+    kolo_runner *runners;                    /* options.groups_in_flight of them, for groups in the agreed order */
+    kolo_runner *at_places, **at_places_end; /* a list: those that work on posted places, the oldest first */
+    kolo_board board;
+    kolo_posted posted;
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;
     kolo_request *live; /* every request taken from the queue and not over */
@@ -34,6 +35,10 @@ struct kolo_engine {
 /* engine.c: a request has come; and is over. */
 void kolo_engine_take(kolo_engine *engine, kolo_request *request);
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error);
+/* Moves the runner's group on; the runner is free when it is over. Returns how much happened. */
+int kolo_engine_work(kolo_engine *engine, kolo_runner *runner);
+/* The next runner that has a group, of either kind; after NULL: the first; NULL: none. */
+kolo_runner *kolo_engine_next_busy(const kolo_engine *engine, const kolo_runner *after);
 
 /* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences.
  */

@@ -147,28 +147,6 @@ static kolo_status run_batch(void *user, kolo_request *const *requests, size_t c
     return KOLO_OK;
 }
 
-static bool takes_express(void *user, const kolo_request *request, uint32_t slot)
-{
-    const kolo_engine *engine = user;
-    /* A forced algorithm's order of sums holds in every round. */
-    bool forced = engine->options.forced != NULL && request->operation.collective == KOLO_ALLREDUCE;
-    return !forced && kolo_express_takes(&engine->express, &request->operation, request->pieces, slot);
-}
-
-static void post_express(void *user, const kolo_entry *entry, kolo_request *request)
-{
-    kolo_engine *engine = user;
-    kolo_express_write(&engine->express, entry->slot, entry->round, &request->operation, kolo_request_piece(request));
-    kolo_express_add(&engine->express, request, entry->slot, entry->round);
-    engine->posted = true;
-}
-
-static uint32_t posted_express(void *user, const kolo_entry *entry)
-{
-    const kolo_engine *engine = user;
-    return kolo_express_posted(&engine->express, entry->slot, entry->round);
-}
-
 kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
 {
     return (kolo_negotiation_hooks){.user = engine,
@@ -176,8 +154,10 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .send_down = send_down,
                                     .run = run_batch,
                                     .fail = fail_request,
-                                    .takes = takes_express,
-                                    .post = post_express,
-                                    .posted = posted_express,
+                                    .way = kolo_posted_way,
+                                    .post = kolo_posted_post,
+                                    .withdraw = kolo_posted_withdraw,
+                                    .posted = kolo_posted_by,
+                                    .places = kolo_posted_places,
                                     .expired = kolo_engine_expired};
 }

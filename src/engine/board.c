@@ -1,0 +1,183 @@
+/* board.c - see board.h. */
+#include "engine/board.h"
+
+#include "base/error.h"
+#include "engine/extent.h"
+#include "reduce/reduce.h"
+
+#include <string.h>
+
+/* The flag line of each rank that holds its counter: the last one, far from the runners'. */
+enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, FLAGS_PER_LINE = 8 };
+
+typedef struct card {
+    uint64_t round, input, output;
+    _Alignas(KOLO_BOARD_CARD_BYTES / 2) uint64_t flags[KOLO_FLAG_COUNT];
+} card;
+_Static_assert(sizeof(card) == KOLO_BOARD_CARD_BYTES, "two cache lines");
+
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
+                      kolo_transport *transport)
+{
+    size_t bytes = ops->window_bytes(transport);
+    if (size > KOLO_BOARD_RANKS_MAX || bytes < 2 * (size_t)KOLO_BOARD_BYTES)
+        return;
+    *board = (kolo_board){.rank = rank, .size = size, .ring = ring};
+    board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
+    for (int32_t r = 0; r < size; r++) {
+        board->parts[r] = (char *)ops->window(transport, r) + bytes - KOLO_BOARD_BYTES;
+        board->counters[r] = ops->flags(transport, r) + COUNTER_LINE * FLAGS_PER_LINE;
+        board->heaps[r] = board->heap_bytes > 0 ? (uintptr_t)ops->heap(transport, r) : 0;
+        if (board->heaps[r] == 0)
+            board->heap_bytes = 0;
+    }
+}
+
+kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece,
+                        uint32_t slot)
+{
+    bool has_cell = board->size > 0 && slot < KOLO_BOARD_CELLS;
+    bool has_card = board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS;
+    if (operation->collective == KOLO_BARRIER)
+        return has_cell ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
+    if (operation->piece_count != 1 || piece->count == 0)
+        return KOLO_WAY_ORDER;
+    if (has_cell && operation->collective == KOLO_ALLREDUCE &&
+        piece->count <= KOLO_BOARD_VALUE_BYTES / (int64_t)kolo_dtype_size(piece->type))
+        return KOLO_WAY_VALUE;
+    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
+    return has_card && !scales ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
+}
+
+/* ---- who has posted ---------------------------------------------------------------------------------- */
+
+static char *cell_of(const kolo_board *board, int32_t rank, const kolo_post *post)
+{
+    return board->parts[rank] + ((size_t)post->slot * 2 + (post->round & 1)) * KOLO_BOARD_CELL_BYTES;
+}
+
+static card *card_of(const kolo_board *board, int32_t rank, const kolo_post *post)
+{
+    card *cards = (card *)(void *)(board->parts[rank] + 2 * KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES);
+    return &cards[(size_t)post->slot * 2 + (post->round & 1)];
+}
+
+/* Both begin with it. */
+static uint64_t *round_of(const kolo_board *board, int32_t rank, const kolo_post *post)
+{
+    return post->way == KOLO_WAY_VALUE ? (uint64_t *)(void *)cell_of(board, rank, post)
+                                       : &card_of(board, rank, post)->round;
+}
+
+static bool has_posted(const kolo_board *board, int32_t rank, const kolo_post *post)
+{
+    return __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE) == post->round;
+}
+
+bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post)
+{
+    for (int32_t rank = 0; rank < board->size; rank++)
+        if (rank != board->rank && !has_posted(board, rank, post))
+            return false;
+    return true;
+}
+
+uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
+{
+    uint32_t mask = 0;
+    for (int32_t rank = 0; rank < board->size; rank++)
+        mask |= (uint32_t)has_posted(board, rank, post) << rank;
+    return mask;
+}
+
+/* ---- by value ---------------------------------------------------------------------------------------- */
+
+void kolo_board_write_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece)
+{
+    char *own = cell_of(board, board->rank, post);
+    if (piece != NULL)
+        kolo_reduce_scale(piece->type, operation->prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
+    __atomic_store_n((uint64_t *)(void *)own, post->round, __ATOMIC_RELEASE);
+}
+
+/* Slice by slice, in the order that the algorithms on windows have, so that the bits are theirs. */
+void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                           const kolo_piece *piece)
+{
+    if (piece == NULL)
+        return;
+    const kolo_reduction reduction = {.type = piece->type,
+                                      .op = operation->op,
+                                      .final = true,
+                                      .size = board->size,
+                                      .postscale = operation->postscale};
+    size_t element_bytes = kolo_dtype_size(piece->type);
+    const void *inputs[KOLO_BOARD_RANKS_MAX];
+    for (int32_t position = 0; position < board->size; position++) {
+        kolo_range slice = kolo_slice_of(piece->count, board->size, board->ring[position]);
+        size_t offset = (size_t)slice.offset * element_bytes;
+        if (slice.count == 0)
+            continue;
+        for (int32_t i = 0; i < board->size; i++) {
+            int32_t rank = board->ring[(position + 1 + i) % board->size];
+            inputs[i] = cell_of(board, rank, post) + sizeof(uint64_t) + offset;
+        }
+        void *dst = (char *)piece->output + offset;
+        kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)board->size, (size_t)slice.count);
+    }
+}
+
+/* ---- by place ---------------------------------------------------------------------------------------- */
+
+static bool is_in_heap(const kolo_board *board, uint64_t offset, int64_t count, size_t element_bytes)
+{
+    uint64_t bytes = (uint64_t)count * element_bytes;
+    return offset <= board->heap_bytes && bytes <= board->heap_bytes - offset;
+}
+
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece)
+{
+    size_t element_bytes = kolo_dtype_size(piece->type);
+    kolo_extent extent =
+        kolo_extent_of(operation->collective, piece->count, board->size, board->rank, piece->input == piece->output);
+    uint64_t input = (uint64_t)((uintptr_t)piece->input - board->heaps[board->rank]);
+    uint64_t output = (uint64_t)((uintptr_t)piece->output - board->heaps[board->rank]);
+    if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
+        !is_in_heap(board, output, extent.output.count, element_bytes))
+        return false;
+    card *own = card_of(board, board->rank, post);
+    uint64_t *counter = board->counters[board->rank];
+    own->input = input;
+    own->output = output;
+    __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                                   const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags)
+{
+    size_t element_bytes = kolo_dtype_size(piece->type);
+    for (int32_t rank = 0; rank < board->size; rank++) {
+        card *theirs = card_of(board, rank, post);
+        uint64_t input = theirs->input, output = theirs->output;
+        kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
+        if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
+            !is_in_heap(board, output, extent.output.count, element_bytes))
+            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+        inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
+        outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
+        flags[rank] = theirs->flags;
+    }
+    return KOLO_OK;
+}
+
+uint64_t kolo_board_places(const kolo_board *board)
+{
+    uint64_t sum = 0;
+    for (int32_t rank = 0; rank < board->size; rank++)
+        sum += __atomic_load_n(board->counters[rank], __ATOMIC_ACQUIRE);
+    return sum;
+}

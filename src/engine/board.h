@@ -1,0 +1,93 @@
+/* board.h - where the ranks of one host post operations for each other, so that these need no root, no order and no
+ * message. Each rank writes its own part of the board alone; all others read it.
+ *
+ *     by value   small all-reduces, barriers:   cell   u64 round | payload
+ *     by place   tensors in the ranks' heaps:   card   u64 round, input, output (offsets in the heap) | flags
+ *
+ * By value: a rank writes its input and then the round into its cell, and is done once it has seen this round in
+ * everybody's: one flight of a cache line. By place: a rank writes where its tensors lie, and once it has seen
+ * everybody's place it works on all ranks' tensors directly (plan/shared.c); flags of the card's second line tell when.
+ *
+ * There is a cell or card for each slot and parity of the round. Two parities are enough: who posts round n+2 has
+ * completed n+1, for which everybody had to be through with n.
+ *
+ * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
+ * or whose tensor does not lie in its heap, reports to the root instead; the root takes the others' posts as reports,
+ * so that it decides for all (negotiate.h). Only where all ranks are the root's children: up to 9. */
+#ifndef KOLO_ENGINE_BOARD_H
+#define KOLO_ENGINE_BOARD_H
+
+#include "engine/describe.h"
+#include "engine/tree.h"
+#include <kolo/transport.h>
+
+enum {
+    KOLO_BOARD_RANKS_MAX = KOLO_TREE_FANOUT + 1,
+    KOLO_BOARD_CELL_BYTES = 4096 + 64, /* up to 4 KiB and the round */
+    KOLO_BOARD_VALUE_BYTES = KOLO_BOARD_CELL_BYTES - 8,
+    KOLO_BOARD_CELLS = 256,
+    KOLO_BOARD_CARD_BYTES = 128,
+    KOLO_BOARD_CARDS = 4096,
+    KOLO_BOARD_BYTES = 2 * (KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES + KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES)
+};
+
+/* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
+ * reduce-scatter, of the output of an all-gather. */
+typedef struct kolo_piece {
+    const void *input;
+    void *output;
+    int64_t count;
+    kolo_dtype_id type;
+} kolo_piece;
+
+typedef enum kolo_way { KOLO_WAY_ORDER, KOLO_WAY_VALUE, KOLO_WAY_PLACE } kolo_way;
+
+/* One round of one slot. */
+typedef struct kolo_post {
+    kolo_way way; /* VALUE or PLACE */
+    uint32_t slot;
+    uint64_t round;
+} kolo_post;
+
+typedef struct kolo_board {
+    int32_t rank, size; /* size 0: not in use */
+    const int32_t *ring;
+    char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: KOLO_BOARD_BYTES */
+    uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
+    uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
+    size_t heap_bytes; /* 0: there are none */
+} kolo_board;
+
+/* Takes the ends of the windows of a transport whose windows all ranks share; stays out of use where they are too
+ * small, or there are too many ranks. */
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
+                      kolo_transport *transport);
+
+/* Which way operations like this one go with this slot: a pure function, the same on all ranks. piece: the first one;
+ * not looked at for a barrier. */
+kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece,
+                        uint32_t slot);
+
+/* Everybody else has posted it. And: bit r is set if rank r has. */
+bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);
+uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post);
+
+/* By value; piece: NULL for a barrier. After writing, ranks that sleep must be woken. Once complete, the result is
+ * folded into the output. */
+void kolo_board_write_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece);
+void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                           const kolo_piece *piece);
+
+/* By place. False: the tensor does not lie in the own heap, and nothing was posted. Once complete: where all ranks'
+ * tensors lie, in full coordinates (plan/schedule.h), and the flags of the schedule, a line of KOLO_FLAG_COUNT for each
+ * rank, which begin at round - 1. KOLO_ERR_PROTOCOL: a rank's tensor would lie outside of its heap. */
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece);
+KOLO_NODISCARD kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post,
+                                                  const kolo_operation *operation, const kolo_piece *piece,
+                                                  uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags);
+/* Posts by place of all ranks so far. */
+uint64_t kolo_board_places(const kolo_board *board);
+
+#endif

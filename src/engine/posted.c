@@ -1,0 +1,230 @@
+/* posted.c - requests on the board: posted, complete, over.
+ *
+ *     post ──► by value: complete ──► folded ──► over
+ *         └──► by place: complete ──► a runner works on all ranks' tensors ──► over
+ *                    └── decided by the root instead: a group like others */
+#include "engine/state.h"
+
+#include "base/error.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the list of those that are posted ---------------------------------------------------------------- */
+
+void kolo_posted_init(kolo_posted *posted)
+{
+    memset(posted, 0, sizeof(*posted));
+    posted->end = &posted->first;
+}
+
+void kolo_posted_add(kolo_posted *posted, kolo_request *request)
+{
+    request->posted = true;
+    request->next_posted = NULL;
+    *posted->end = request;
+    posted->end = &request->next_posted;
+}
+
+static void unlink_at(kolo_posted *posted, kolo_request **at)
+{
+    kolo_request *request = *at;
+    *at = request->next_posted;
+    if (posted->end == &request->next_posted)
+        posted->end = at;
+    request->posted = false;
+}
+
+void kolo_posted_drop(kolo_posted *posted, kolo_request *request)
+{
+    kolo_request **at = &posted->first;
+    while (*at != NULL && *at != request)
+        at = &(*at)->next_posted;
+    if (*at != NULL)
+        unlink_at(posted, at);
+}
+
+/* One pass: the next request that everybody has posted, taken off the list; NULL at the end. *open is where the pass
+ * is, NULL at its beginning. */
+static kolo_request *next_complete(kolo_engine *engine, kolo_request **open)
+{
+    kolo_posted *posted = &engine->posted;
+    for (kolo_request **at = *open != NULL ? &(*open)->next_posted : &posted->first; *at != NULL;
+         at = &(*at)->next_posted) {
+        kolo_request *request = *at;
+        if (kolo_board_is_complete(&engine->board, &request->post)) {
+            unlink_at(posted, at);
+            return request;
+        }
+        *open = request;
+    }
+    return NULL;
+}
+
+bool kolo_posted_any_complete(const kolo_engine *engine)
+{
+    for (const kolo_request *request = engine->posted.first; request != NULL; request = request->next_posted)
+        if (kolo_board_is_complete(&engine->board, &request->post))
+            return true;
+    return false;
+}
+
+/* ---- by place: runners ---------------------------------------------------------------------------------- */
+
+static kolo_runner *take_runner(kolo_engine *engine)
+{
+    kolo_runner *runner = engine->posted.free;
+    if (runner != NULL) {
+        engine->posted.free = runner->next;
+    } else {
+        runner = malloc(sizeof(*runner));
+        if (runner == NULL)
+            return NULL;
+        if (kolo_runner_init(runner, engine->options.size) != KOLO_OK) {
+            free(runner);
+            return NULL;
+        }
+    }
+    runner->next = NULL;
+    *engine->at_places_end = runner;
+    engine->at_places_end = &runner->next;
+    return runner;
+}
+
+static kolo_status start_at_places(kolo_engine *engine, kolo_request *request)
+{
+    kolo_group *group = kolo_group_of_one(&engine->policy, request);
+    kolo_runner *runner = group != NULL ? take_runner(engine) : NULL;
+    if (runner == NULL) {
+        free(group);
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory to begin '%s'", request->name);
+    }
+    request->running = true;
+    request->pieces_left = 1;
+    runner->moved_ns = engine->now_ns;
+    runner->warned = false;
+    kolo_status status = kolo_runner_start_at_places(runner, &engine->env, &engine->board, group);
+    if (status != KOLO_OK)
+        free(group);
+    return status;
+}
+
+static void free_runner(kolo_engine *engine, kolo_runner **at)
+{
+    kolo_runner *runner = *at;
+    *at = runner->next;
+    if (engine->at_places_end == &runner->next)
+        engine->at_places_end = at;
+    runner->next = engine->posted.free;
+    engine->posted.free = runner;
+}
+
+static int work_at_places(kolo_engine *engine)
+{
+    int events = 0;
+    for (kolo_runner **at = &engine->at_places; *at != NULL;) {
+        kolo_runner *runner = *at;
+        if (runner->group != NULL)
+            events += kolo_engine_work(engine, runner);
+        if (runner->group == NULL)
+            free_runner(engine, at);
+        else
+            at = &runner->next;
+    }
+    return events;
+}
+
+void kolo_posted_fini(kolo_posted *posted)
+{
+    while (posted->free != NULL) {
+        kolo_runner *runner = posted->free;
+        posted->free = runner->next;
+        kolo_runner_fini(runner);
+        free(runner);
+    }
+}
+
+/* ---- the step ------------------------------------------------------------------------------------------- */
+
+void kolo_posted_wake(kolo_engine *engine)
+{
+    if (engine->posted.news)
+        engine->env.ops->flags_changed(engine->env.transport);
+    engine->posted.news = false;
+}
+
+static void begin_or_finish(kolo_engine *engine, kolo_request *request)
+{
+    if (request->post.way == KOLO_WAY_PLACE) {
+        if (start_at_places(engine, request) != KOLO_OK)
+            kolo_engine_break_with_last(engine);
+        return;
+    }
+    kolo_board_read_value(&engine->board, &request->post, &request->operation, kolo_request_piece(request));
+    kolo_engine_finish(engine, request, NULL);
+}
+
+/* Those who sleep are woken once for all that was posted, and only after the first look at the others' posts: waking
+ * takes a full fence, which would keep that look waiting for the own posts to be through. */
+int kolo_posted_work(kolo_engine *engine)
+{
+    int events = 0;
+    kolo_request *done, *open = NULL;
+    while (!engine->broken && (done = next_complete(engine, &open)) != NULL) {
+        begin_or_finish(engine, done);
+        events++;
+    }
+    kolo_posted_wake(engine);
+    return events + work_at_places(engine);
+}
+
+/* ---- the negotiation's hooks ---------------------------------------------------------------------------- */
+
+static kolo_post post_of(const kolo_entry *entry)
+{
+    return (kolo_post){.way = entry->way, .slot = entry->slot, .round = entry->round};
+}
+
+/* A forced algorithm's order of sums holds in every round. */
+kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot)
+{
+    const kolo_engine *engine = user;
+    bool forced = request->operation.collective == KOLO_ALLREDUCE   ? engine->options.forced != NULL
+                  : request->operation.collective == KOLO_BROADCAST ? engine->options.forced_broadcast != NULL
+                                                                    : false;
+    return forced ? KOLO_WAY_ORDER
+                  : kolo_board_way(&engine->board, &request->operation, kolo_request_piece(request), slot);
+}
+
+bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)
+{
+    kolo_engine *engine = user;
+    const kolo_piece *piece = kolo_request_piece(request);
+    request->post = post_of(entry);
+    if (entry->way == KOLO_WAY_VALUE)
+        kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
+    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece))
+        return false;
+    kolo_posted_add(&engine->posted, request);
+    engine->posted.news = true;
+    return true;
+}
+
+void kolo_posted_withdraw(void *user, kolo_request *request)
+{
+    kolo_engine *engine = user;
+    kolo_posted_drop(&engine->posted, request);
+}
+
+uint32_t kolo_posted_by(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    kolo_post post = post_of(entry);
+    return kolo_board_posted(&engine->board, &post);
+}
+
+uint64_t kolo_posted_places(void *user)
+{
+    const kolo_engine *engine = user;
+    return kolo_board_places(&engine->board);
+}
