@@ -119,8 +119,7 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step)
     return (size_t)run->size;
 }
 
-/* What it writes, into executor->outputs: all ranks' from the own one on, so that everybody starts with another one.
- * Returns how many. */
+/* What it writes, into executor->outputs: one place, or all ranks' outputs from the own one on. Returns how many. */
 static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;

@@ -1,10 +1,12 @@
 /* message.h - the bytes of control messages between neighbours in the negotiation tree. docs/PROTOCOL.md shows them.
  *
- *     header    u8 magic, u8 version, u8 type, u8 zero, u32 sequence (per sender and receiver; messages may overtake
- * each other) UP        what a subtree is ready for:   READY slot | DESCRIBE name, variants who is late? EXPIRED name:
- * my deadline passed, and my subtree is complete DOWN      the root's decisions, in order: ASSIGN slot, name (then run
- * it) | RUN slot | FAIL name, text One DOWN message is one batch: its tensors may be fused with each other. ABORT the
- * job is broken, and why
+ *     header  u8 magic, u8 version, u8 type, u8 zero, u32 sequence (per sender and receiver: messages may overtake each
+ *             other)
+ *     UP      what a subtree is ready for:     READY slot | DESCRIBE name, variants
+ *             who is late?                     EXPIRED name: my deadline passed, and my subtree is complete
+ *     DOWN    the root's decisions, in order:  ASSIGN slot, name (then run it) | RUN slot | FAIL name, text
+ *             One DOWN message is one batch: its tensors may be fused with each other.
+ *     ABORT   the job is broken, and why
  *
  * Decoders check every bound; a message that does not decode is the sender's fault and breaks the job, naming it. */
 #ifndef KOLO_ENGINE_MESSAGE_H

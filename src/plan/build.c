@@ -36,6 +36,12 @@ kolo_status kolo_plan_validate(const kolo_plan_spec *spec, int32_t *position)
     return KOLO_OK;
 }
 
+kolo_range kolo_plan_slice_of(const kolo_plan_spec *spec, int32_t rank)
+{
+    int64_t offset = spec->slice_offsets[rank];
+    return (kolo_range){.offset = offset, .count = spec->slice_offsets[rank + 1] - offset};
+}
+
 int32_t kolo_plan_rank_at(const kolo_plan_spec *spec, int64_t position)
 {
     int64_t turn = position % spec->size;
@@ -44,9 +50,7 @@ int32_t kolo_plan_rank_at(const kolo_plan_spec *spec, int64_t position)
 
 kolo_range kolo_plan_slice_at(const kolo_plan_spec *spec, int64_t position)
 {
-    int32_t rank = kolo_plan_rank_at(spec, position);
-    int64_t offset = spec->slice_offsets[rank];
-    return (kolo_range){.offset = offset, .count = spec->slice_offsets[rank + 1] - offset};
+    return kolo_plan_slice_of(spec, kolo_plan_rank_at(spec, position));
 }
 
 int64_t kolo_plan_total(const kolo_plan_spec *spec)

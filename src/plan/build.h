@@ -27,7 +27,8 @@ static inline kolo_place kolo_place_at(kolo_buffer buffer, int64_t offset)
  * a rank that is on the ring twice, unless it is the spec's own. */
 KOLO_NODISCARD kolo_status kolo_plan_validate(const kolo_plan_spec *spec, int32_t *position);
 
-/* The rank at a position, and its slice. Positions go round: any int64 is one. */
+/* A rank's slice. And: the rank at a position, and its slice; positions go round: any int64 is one. */
+kolo_range kolo_plan_slice_of(const kolo_plan_spec *spec, int32_t rank);
 int32_t kolo_plan_rank_at(const kolo_plan_spec *spec, int64_t position);
 kolo_range kolo_plan_slice_at(const kolo_plan_spec *spec, int64_t position);
 int64_t kolo_plan_total(const kolo_plan_spec *spec);

@@ -31,60 +31,51 @@ typedef struct direct {
     int64_t chunks;
     int64_t parts;  /* of one chunk that a window holds: all ranks', or the own one alone */
     int32_t writer; /* the only rank that writes to its window, so nobody waits for what it has read; -1 if all write */
-    uint32_t last;  /* the chain's end */
 } direct;
-
-static void chain(direct *d, kolo_step step)
-{
-    uint32_t index = kolo_schedule_add(d->schedule, &step);
-    kolo_schedule_after(d->schedule, d->last, index);
-    d->last = index;
-}
 
 static void notify(direct *d, kolo_flag flag, int64_t value)
 {
-    chain(d, (kolo_step){.kind = KOLO_STEP_NOTIFY, .message = (uint32_t)flag, .count = value, .peer = -1});
+    kolo_build_notify(d->schedule, flag, value);
 }
 
 static void await(direct *d, kolo_flag flag, int32_t peer, int64_t value)
 {
-    chain(d, (kolo_step){.kind = KOLO_STEP_WAIT, .message = (uint32_t)flag, .count = value, .peer = peer});
+    kolo_build_wait(d->schedule, flag, peer, value);
 }
 
 static void copy(direct *d, kolo_place to, kolo_place from, int32_t peer, int64_t count)
 {
     if (count > 0)
-        chain(d, (kolo_step){.kind = KOLO_STEP_COPY,
-                             .dst = (uint8_t)to.buffer,
-                             .dst_offset = to.offset,
-                             .a = (uint8_t)from.buffer,
-                             .a_offset = from.offset,
-                             .peer = peer,
-                             .count = count});
+        kolo_build_chained(d->schedule, (kolo_step){.kind = KOLO_STEP_COPY,
+                                                    .dst = (uint8_t)to.buffer,
+                                                    .dst_offset = to.offset,
+                                                    .a = (uint8_t)from.buffer,
+                                                    .a_offset = from.offset,
+                                                    .peer = peer,
+                                                    .count = count});
 }
 
 static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own, int32_t owner)
 {
     if (own.count > 0)
-        chain(d, (kolo_step){.kind = KOLO_STEP_FOLD,
-                             .dst = (uint8_t)to.buffer,
-                             .dst_offset = to.offset,
-                             .a = KOLO_BUFFER_WINDOW,
-                             .a_offset = window_offset,
-                             .b = KOLO_BUFFER_INPUT,
-                             .b_offset = own.offset,
-                             .peer = owner,
-                             .final = true,
-                             .count = own.count});
+        kolo_build_chained(d->schedule, (kolo_step){.kind = KOLO_STEP_FOLD,
+                                                    .dst = (uint8_t)to.buffer,
+                                                    .dst_offset = to.offset,
+                                                    .a = KOLO_BUFFER_WINDOW,
+                                                    .a_offset = window_offset,
+                                                    .b = KOLO_BUFFER_INPUT,
+                                                    .b_offset = own.offset,
+                                                    .peer = owner,
+                                                    .final = true,
+                                                    .count = own.count});
 }
 
 /* Chunk c of rank's slice; empty beyond its end. */
 static kolo_range part(const direct *d, int32_t rank, int64_t c)
 {
-    int64_t offset = d->spec->slice_offsets[rank];
-    kolo_range slice = {.offset = offset, .count = d->spec->slice_offsets[rank + 1] - offset};
+    kolo_range slice = kolo_plan_slice_of(d->spec, rank);
     kolo_range chunk = kolo_plan_chunk_of(slice, d->chunk, c);
-    return chunk.count > 0 ? chunk : (kolo_range){.offset = offset, .count = 0};
+    return chunk.count > 0 ? chunk : (kolo_range){.offset = slice.offset, .count = 0};
 }
 
 /* Where in a window a part of chunk c lies. Part k is what the window's rank adds to rank k's slice; its own is not
@@ -256,7 +247,7 @@ static kolo_status build_broadcast(direct *d)
 static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
 {
     bool is_alone;
-    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP, .writer = -1};
+    direct d = {.spec = spec, .schedule = schedule, .writer = -1};
     KOLO_TRY(begin(spec, schedule, &is_alone));
     if (is_alone)
         return KOLO_OK;
@@ -280,7 +271,7 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
 static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *schedule)
 {
     bool is_alone;
-    direct d = {.spec = spec, .schedule = schedule, .last = KOLO_NO_STEP, .writer = -1};
+    direct d = {.spec = spec, .schedule = schedule, .writer = -1};
     KOLO_TRY(begin(spec, schedule, &is_alone));
     if (is_alone)
         return KOLO_OK;
@@ -295,9 +286,8 @@ static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *sche
     notify(&d, KOLO_FLAG_COPIED, 1);
     await(&d, KOLO_FLAG_COPIED, -1, 1);
     for (int32_t owner = 0; owner < spec->size; owner++) {
-        int64_t offset = spec->slice_offsets[owner];
-        kolo_range slice = {.offset = offset, .count = spec->slice_offsets[owner + 1] - offset};
-        fold(&d, output_at(offset), offset, slice, owner);
+        kolo_range slice = kolo_plan_slice_of(spec, owner);
+        fold(&d, output_at(slice.offset), slice.offset, slice, owner);
     }
     notify(&d, KOLO_FLAG_DONE, 1);
     return kolo_schedule_seal(schedule);

@@ -16,12 +16,6 @@
 
 #include "base/error.h"
 
-static kolo_range slice_of(const kolo_plan_spec *spec, int32_t rank)
-{
-    int64_t offset = spec->slice_offsets[rank];
-    return (kolo_range){.offset = offset, .count = spec->slice_offsets[rank + 1] - offset};
-}
-
 /* Appends `step` for each chunk of the range: all its buffers are at the same place. steps_per_chunk: see
  * kolo_plan_chunk. */
 static void add_chunks(const kolo_plan_spec *spec, kolo_schedule *schedule, kolo_range range, int64_t steps_per_chunk,
@@ -44,7 +38,7 @@ static void fold_own(const kolo_plan_spec *spec, kolo_schedule *schedule, kolo_b
                       .b = KOLO_BUFFER_INPUT,
                       .peer = spec->rank,
                       .final = true};
-    add_chunks(spec, schedule, slice_of(spec, spec->rank), 1, fold);
+    add_chunks(spec, schedule, kolo_plan_slice_of(spec, spec->rank), 1, fold);
 }
 
 /* The next rank's first: everybody starts with another one. */
@@ -54,7 +48,7 @@ static void copy_all(const kolo_plan_spec *spec, kolo_schedule *schedule)
         int32_t rank = (spec->rank + i) % spec->size;
         uint8_t from = rank == spec->rank ? KOLO_BUFFER_INPUT : KOLO_BUFFER_PEER_INPUT;
         kolo_step copy = {.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = from, .peer = rank};
-        add_chunks(spec, schedule, slice_of(spec, rank), spec->size, copy);
+        add_chunks(spec, schedule, kolo_plan_slice_of(spec, rank), spec->size, copy);
     }
 }
 

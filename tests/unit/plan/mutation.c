@@ -2,6 +2,7 @@
 #include "unit/plan/mutation.h"
 
 #include "base/error.h"
+#include "plan/build.h"
 #include "plan/check.h"
 
 #include <setjmp.h>
@@ -95,4 +96,38 @@ void try_step(subject *s, int32_t rank, uint32_t index, kolo_step changed, const
     *step = changed;
     expect_found(s, rank, index, mutation);
     *step = original;
+}
+
+/* ---- the order of steps ---------------------------------------------------------------------- */
+
+/* Runs the check with rank's chain in another order: without step `index`, or with it before the one before it. */
+static void try_order(subject *s, int32_t rank, uint32_t index, bool is_swapped, const char *mutation)
+{
+    kolo_schedule original = s->schedules[rank], changed;
+    kolo_schedule_init(&changed);
+    changed.window_count = original.window_count;
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        changed.flag_total[flag] = original.flag_total[flag];
+    for (uint32_t i = 0; i < original.step_count; i++) {
+        uint32_t from = i;
+        if (is_swapped && (i == index || i + 1 == index))
+            from = i == index ? i - 1 : i + 1;
+        if (i != index || is_swapped)
+            kolo_build_chained(&changed, original.steps[from]);
+    }
+    assert_int_equal(kolo_schedule_seal(&changed), KOLO_OK);
+    s->schedules[rank] = changed;
+    expect_found(s, rank, index > 0 ? index - 1 : 0, mutation);
+    kolo_schedule_fini(&s->schedules[rank]);
+    s->schedules[rank] = original;
+}
+
+void try_without(subject *s, int32_t rank, uint32_t index, const char *mutation)
+{
+    try_order(s, rank, index, false, mutation);
+}
+
+void try_earlier(subject *s, int32_t rank, uint32_t index, const char *mutation)
+{
+    try_order(s, rank, index, true, mutation);
 }

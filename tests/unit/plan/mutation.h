@@ -23,6 +23,10 @@ void expect_right(const subject *s);
 /* Puts `changed` in a step's place, looks, and puts the step back. */
 void try_step(subject *s, int32_t rank, uint32_t index, kolo_step changed, const char *mutation);
 
+/* Takes a step out of rank's chain, or puts it before the one before it; looks, and puts the chain together again. */
+void try_without(subject *s, int32_t rank, uint32_t index, const char *mutation);
+void try_earlier(subject *s, int32_t rank, uint32_t index, const char *mutation);
+
 /* Drops each dependency that others do not imply. */
 void drop_dependencies(subject *s);
 

@@ -56,34 +56,6 @@ static bool is_implied(const subject *s, const kolo_step *step)
             step->count + 1 < chunks);
 }
 
-/* ---- the order of steps ---------------------------------------------------------------------- */
-
-/* Runs the check with rank's steps in another order: without step `index`, or with it before the one before it. */
-static void try_order(subject *s, int32_t rank, uint32_t index, bool is_swapped, const char *mutation)
-{
-    kolo_schedule original = s->schedules[rank], changed;
-    kolo_schedule_init(&changed);
-    changed.window_count = original.window_count;
-    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
-        changed.flag_total[flag] = original.flag_total[flag];
-    uint32_t last = KOLO_NO_STEP;
-    for (uint32_t i = 0; i < original.step_count; i++) {
-        uint32_t from = i;
-        if (is_swapped && (i == index || i + 1 == index))
-            from = i == index ? i - 1 : i + 1;
-        if (i == index && !is_swapped)
-            continue;
-        uint32_t added = kolo_schedule_add(&changed, &original.steps[from]);
-        kolo_schedule_after(&changed, last, added);
-        last = added;
-    }
-    assert_int_equal(kolo_schedule_seal(&changed), KOLO_OK);
-    s->schedules[rank] = changed;
-    expect_found(s, rank, index > 0 ? index - 1 : 0, mutation);
-    kolo_schedule_fini(&s->schedules[rank]);
-    s->schedules[rank] = original;
-}
-
 /* ---- single steps ---------------------------------------------------------------------------- */
 
 static void break_flag(subject *s, int32_t rank, uint32_t index)
@@ -111,10 +83,10 @@ static void break_notify(subject *s, int32_t rank, uint32_t index)
     }
     if (!is_awaited(s, rank, index))
         return;
-    try_order(s, rank, index, false, "a dropped NOTIFY");
+    try_without(s, rank, index, "a dropped NOTIFY");
     uint8_t before = index > 0 ? s->schedules[rank].steps[index - 1].kind : KOLO_STEP_WAIT;
     if ((before == KOLO_STEP_COPY || before == KOLO_STEP_FOLD) && !is_implied(s, &step))
-        try_order(s, rank, index, true, "a NOTIFY before its cause");
+        try_earlier(s, rank, index, "a NOTIFY before its cause");
     for (uint32_t flag = 0; flag < KOLO_FLAG_COUNT; flag++) {
         changed = step;
         changed.message = flag;
@@ -139,7 +111,7 @@ static void break_wait(subject *s, int32_t rank, uint32_t index)
     try_step(s, rank, index, changed, "notify for wait");
     if (is_implied(s, &step))
         return;
-    try_order(s, rank, index, false, "a dropped WAIT");
+    try_without(s, rank, index, "a dropped WAIT");
     changed = step;
     changed.count--;
     try_step(s, rank, index, changed, "waits for too little");
@@ -298,7 +270,7 @@ static void reduce_scatter__room_is_needed(void **state)
     subject_init(&s);
     for (uint32_t i = 0; i < s.schedules[0].step_count; i++)
         if (s.schedules[0].steps[i].kind == KOLO_STEP_WAIT)
-            try_order(&s, 0, i, false, "a dropped WAIT");
+            try_without(&s, 0, i, "a dropped WAIT");
     assert_int_equal(s.broken, 1 + 9 - 4);
     subject_fini(&s);
 }

@@ -1,5 +1,5 @@
-/* test_windows_real.c - the algorithms' own schedules on shared windows: one after another on the same windows, and windows of
- * any size. */
+/* test_windows_real.c - the algorithms' own schedules on shared windows and tensors: one after another on the same ones,
+ * and windows of any size. */
 #include "plan/windows.h"
 
 #include "base/error.h"
@@ -16,17 +16,26 @@
 
 /* ---- one schedule after another -------------------------------------------------------------- */
 
+/* A schedule on tensors is started when all are ready: here a flag says so. */
+static void append_start(kolo_schedule *both)
+{
+    both->flag_total[KOLO_FLAG_COPIED]++;
+    kolo_build_notify(both, KOLO_FLAG_COPIED, (int64_t)both->flag_total[KOLO_FLAG_COPIED]);
+    kolo_build_wait(both, KOLO_FLAG_COPIED, -1, (int64_t)both->flag_total[KOLO_FLAG_COPIED]);
+}
+
 /* Appends a schedule to a chain, with its flags counted from where the one before has left them. */
 static void append(kolo_schedule *both, const kolo_schedule *more, uint32_t skipped)
 {
+    if (more->window_count == 0)
+        append_start(both);
     for (uint32_t i = 0; i < more->step_count; i++) {
         kolo_step step = more->steps[i];
         if (i == skipped)
             continue;
         if (step.kind == KOLO_STEP_NOTIFY || step.kind == KOLO_STEP_WAIT)
             step.count += (int64_t)both->flag_total[step.message];
-        uint32_t added = kolo_schedule_add(both, &step);
-        kolo_schedule_after(both, added > 0 ? added - 1 : KOLO_NO_STEP, added);
+        kolo_build_chained(both, step);
     }
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
         both->flag_total[flag] += more->flag_total[flag];
@@ -37,13 +46,14 @@ static void append(kolo_schedule *both, const kolo_schedule *more, uint32_t skip
 static kolo_status check_both(int32_t size, const kolo_schedule *first, const kolo_schedule *second, uint32_t skipped)
 {
     kolo_schedule both[LAYOUT_SIZE_MAX] = {0};
+    bool in_place[LAYOUT_SIZE_MAX] = {false};
     for (int32_t rank = 0; rank < size; rank++) {
         kolo_schedule_init(&both[rank]);
         append(&both[rank], &first[rank], KOLO_NO_STEP);
         append(&both[rank], &second[rank], rank == 0 ? skipped : KOLO_NO_STEP);
         assert_int_equal(kolo_schedule_seal(&both[rank]), KOLO_OK);
+        in_place[rank] = rank % 2 == 0;
     }
-    const bool in_place[LAYOUT_SIZE_MAX] = {0};
     kolo_status status = kolo_windows_check(both, size, in_place);
     for (int32_t rank = 0; rank < size; rank++)
         kolo_schedule_fini(&both[rank]);
@@ -53,13 +63,14 @@ static kolo_status check_both(int32_t size, const kolo_schedule *first, const ko
 static kolo_schedule *draw(layout *l, int32_t size, kolo_rng *rng)
 {
     kolo_collective collective = (kolo_collective)kolo_rng_below(rng, KOLO_BARRIER);
+    bool shared = kolo_rng_below(rng, 3) == 0;
     bool oneshot = collective == KOLO_ALLREDUCE && kolo_rng_below(rng, 2) == 0;
     layout_init(l, collective, size, 0, 1 + (int64_t)kolo_rng_below(rng, 4));
     layout_draw_slices(l, rng, 20);
     layout_shuffle_ring(l, rng);
     l->spec.root = (int32_t)kolo_rng_below(rng, (uint64_t)size);
     l->spec.window_count = 4 * size + (int64_t)kolo_rng_below(rng, 100);
-    return layout_build(l, kolo_algorithm_find(oneshot ? "direct_oneshot" : "direct"));
+    return layout_build(l, kolo_algorithm_find(shared ? "shared" : oneshot ? "direct_oneshot" : "direct"));
 }
 
 /* The checker proves each schedule alone; that any two may follow each other is its rules' promise: here it is seen. */
