@@ -118,7 +118,7 @@ static kolo_status report(kolo_negotiation *negotiation, kolo_entry *entry)
     return KOLO_OK;
 }
 
-static kolo_status complete(kolo_negotiation *negotiation, kolo_entry *entry)
+kolo_status kolo_negotiation_complete(kolo_negotiation *negotiation, kolo_entry *entry)
 {
     if (entry->variant_count > 0)
         KOLO_TRY(spell_out_unchanged(negotiation, entry));
@@ -130,86 +130,15 @@ static kolo_status complete(kolo_negotiation *negotiation, kolo_entry *entry)
     return KOLO_OK;
 }
 
-/* At the root: a round that somebody reported, of a tensor that others may have posted. */
-static void watch(kolo_negotiation *negotiation, kolo_entry *entry)
-{
-    if (negotiation->rank != 0 || entry->way == KOLO_WAY_ORDER)
-        return;
-    negotiation->watch_again = true;
-    if (entry->watched)
-        return;
-    kolo_entry **list = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
-    entry->watched = true;
-    entry->next_watched = *list;
-    *list = entry;
-}
-
 static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, int32_t bit)
 {
     if (entry->have == 0)
         entry->since_ns = negotiation->now_ns;
     entry->have |= 1u << bit;
     if (entry->have == negotiation->all)
-        return complete(negotiation, entry);
-    watch(negotiation, entry);
+        return kolo_negotiation_complete(negotiation, entry);
+    kolo_watch(negotiation, entry);
     return KOLO_OK;
-}
-
-/* Whose posts are reports not counted yet. While this rank's round is still at work, reports are of the next one, and
- * posts are not. */
-static uint32_t uncounted_posts(const kolo_negotiation *negotiation, const kolo_entry *entry)
-{
-    bool is_at_work = entry->head != NULL && entry->head->running;
-    if (entry->have == 0 || entry->have == negotiation->all || is_at_work)
-        return 0;
-    return negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
-}
-
-/* Posts of entries that others described count as reports of "unchanged". */
-static kolo_status count_listed(kolo_negotiation *negotiation, kolo_entry **list)
-{
-    for (kolo_entry **at = list; *at != NULL;) {
-        kolo_entry *entry = *at;
-        uint32_t posted = uncounted_posts(negotiation, entry);
-        bool is_open = (entry->have | posted) != negotiation->all;
-        entry->unchanged |= posted;
-        entry->have |= posted;
-        if (is_open && entry->have != 0) {
-            at = &entry->next_watched;
-            continue;
-        }
-        *at = entry->next_watched;
-        entry->watched = false;
-        if (posted != 0)
-            KOLO_TRY(complete(negotiation, entry));
-    }
-    return KOLO_OK;
-}
-
-/* Where nobody has ever posted a place, as in a job without shared tensors, the list of places is never walked. */
-static kolo_status count_posts(kolo_negotiation *negotiation)
-{
-    KOLO_TRY(count_listed(negotiation, &negotiation->watched));
-    if (negotiation->watched_places == NULL)
-        return KOLO_OK;
-    uint64_t places = negotiation->hooks.places(negotiation->hooks.user);
-    bool is_news = places != negotiation->places || (places > 0 && negotiation->watch_again);
-    negotiation->places = places;
-    negotiation->watch_again = false;
-    return is_news ? count_listed(negotiation, &negotiation->watched_places) : KOLO_OK;
-}
-
-static bool any_posted(const kolo_negotiation *negotiation, const kolo_entry *list)
-{
-    for (const kolo_entry *entry = list; entry != NULL; entry = entry->next_watched)
-        if (uncounted_posts(negotiation, entry) != 0)
-            return true;
-    return false;
-}
-
-bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
-{
-    return any_posted(negotiation, negotiation->watched) || any_posted(negotiation, negotiation->watched_places);
 }
 
 /* ---- this rank's own submissions ---------------------------------------------------------------- */
@@ -417,7 +346,7 @@ static kolo_status flush_decisions(kolo_negotiation *negotiation, int *sent)
 kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_now, int *sent)
 {
     *sent = 0;
-    KOLO_TRY(count_posts(negotiation));
+    KOLO_TRY(kolo_watch_count(negotiation));
     if (negotiation->rank == 0)
         return decide_now && negotiation->decided_count > 0 ? flush_decisions(negotiation, sent) : KOLO_OK;
     if (negotiation->writer.size == 0)
@@ -438,21 +367,6 @@ static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const ko
     snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
     snprintf(error.message, sizeof(error.message), "ranks disagree about '%.40s': %s", entry->name, down->text);
     negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
-}
-
-/* Another way means another list. */
-static void set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request)
-{
-    const kolo_negotiation_hooks *hooks = &negotiation->hooks;
-    kolo_way way = hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot) : KOLO_WAY_ORDER;
-    kolo_entry **at = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
-    while (entry->watched && way != entry->way && *at != entry)
-        at = &(*at)->next_watched;
-    if (entry->watched && way != entry->way) {
-        *at = entry->next_watched;
-        entry->watched = false;
-    }
-    entry->way = way;
 }
 
 /* Of a posted round the root decides where others reported it: they disagree, or their tensor has no place. */
@@ -481,7 +395,7 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
     if (down->kind == KOLO_DOWN_ASSIGN) {
         KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description,
                                       request->description_size));
-        set_way(negotiation, entry, request);
+        kolo_watch_set_way(negotiation, entry, request);
     }
     if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");

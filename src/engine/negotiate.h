@@ -100,4 +100,15 @@ KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, c
 typedef void (*kolo_stall_fn)(void *user, const kolo_entry *entry, const char *ranks);
 bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user);
 
+/* ---- between the files of the negotiation ---- */
+
+/* negotiate.c: everybody below has reported or posted the entry's round. */
+KOLO_NODISCARD kolo_status kolo_negotiation_complete(kolo_negotiation *negotiation, kolo_entry *entry);
+
+/* watch.c, at the root. A round has been reported by some, and others may have posted it. Counts such posts. And: from
+ * now on the entry's operations go the way of this request. */
+void kolo_watch(kolo_negotiation *negotiation, kolo_entry *entry);
+KOLO_NODISCARD kolo_status kolo_watch_count(kolo_negotiation *negotiation);
+void kolo_watch_set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request);
+
 #endif
