@@ -178,5 +178,6 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .takes = takes_express,
                                     .post = post_express,
                                     .posted = posted_express,
-                                    .expired = kolo_engine_expired};
+                                    .expired = kolo_engine_expired,
+                                    .deserted = kolo_engine_deserted};
 }
