@@ -32,7 +32,7 @@ while (($#)); do
 done
 if ((${#presets[@]} == 0)); then presets=(clang asan-ubsan tsan release); fi
 [[ -z $seeds || $seeds =~ ^[1-9][0-9]*$ ]] || die "--seeds $seeds: must be a whole number from 1 on"
-if [[ -n $seeds ]]; then export KOLO_SIM_SEEDS=$seeds; fi
+if [[ -n $seeds ]]; then export SIM_SEEDS=$seeds; fi
 
 passed=()
 failed=()

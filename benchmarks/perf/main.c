@@ -6,6 +6,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
+/* Bad arguments are told by the first rank alone. The others let it speak: the launcher ends all when one has ended. */
+enum { OTHERS_SLEEP_S = 1 };
+
 static int run_job(const perf_options *options)
 {
     kolo_context *ctx = NULL;
@@ -48,7 +51,10 @@ int main(int argc, char **argv)
             printf("kolo-perf %s\n", kolo_version());
         return PERF_EXIT_OK;
     case PERF_PARSE_BAD:
-        fprintf(stderr, "kolo-perf: %s\n", message); /* every rank: whoever ends first, the launcher ends the others */
+        if (perf_harness_is_first())
+            fprintf(stderr, "kolo-perf: %s\n", message);
+        else
+            sleep(OTHERS_SLEEP_S);
         return PERF_EXIT_USAGE;
     case PERF_PARSE_RUN:
         break;

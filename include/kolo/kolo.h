@@ -78,7 +78,8 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_init(const kolo_init_args *args, kolo_c
 
 /* Waits until every rank calls it and all operations are complete, then leaves the job and stops the thread.
  * ctx is invalid afterwards, also when an error is returned (which then says who did not come, within
- * KOLO_TIMEOUT). Requests stay valid until kolo_request_free. kolo_alloc memory is gone. [once] */
+ * KOLO_TIMEOUT). A rank that has called it takes part in nothing more: what others still submit fails at once, on every
+ * rank, with KOLO_ERR_PEER naming it. Requests stay valid until kolo_request_free. kolo_alloc memory is gone. [once] */
 KOLO_API kolo_status kolo_finalize(kolo_context *ctx);
 
 /* Rank, number of ranks, and the same among the ranks of this host. -1 with kolo_last_error() on a bad ctx. [any] */
@@ -99,7 +100,8 @@ enum {
 
 /* One operation. Zeroed except struct_size and the factors: use KOLO_ARGS_INIT. Copied by the call; the name and
  * shapes too. The tensors' memory belongs to Kolo from the call until completion: input may be read, output neither
- * read nor written. */
+ * read nor written. So no output may overlap other memory of an operation under way; inputs may overlap each other. Within
+ * a call that is checked (KOLO_ERR_INVALID), between calls it is not: their results would be undefined. */
 typedef struct kolo_args {
     size_t struct_size;
     const char *name;   /* identity across ranks, 1..255 bytes; NULL: by order of call */

@@ -5,6 +5,7 @@
 #include "plan/slice.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---- structs of other versions -------------------------------------------------------------------------- */
@@ -229,4 +230,103 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     if (piece->input == piece->output && collective == KOLO_ALLREDUCE)
         return KOLO_OK;
     return check_overlap(piece, input_count, output_count);
+}
+
+/* ---- groups ------------------------------------------------------------------------------------------------ */
+
+/* Memory that a group's tensor has. */
+typedef struct span {
+    uintptr_t begin, end;
+    uint32_t tensor;
+    bool written;
+} span;
+
+static span make_span(const kolo_piece *pieces, size_t tensor, bool written)
+{
+    const kolo_piece *piece = &pieces[tensor];
+    uintptr_t begin = (uintptr_t)(written ? piece->output : piece->input);
+    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
+    return (span){.begin = begin, .end = begin + bytes, .tensor = (uint32_t)tensor, .written = written};
+}
+
+/* Of inputs or outputs. They usually are in order, be it from the last to the first. */
+static size_t list_spans(const kolo_piece *pieces, size_t count, bool written, span *spans)
+{
+    size_t used = 0;
+    bool backwards = count > 1 && (uintptr_t)pieces[0].output > (uintptr_t)pieces[1].output;
+    for (size_t i = 0; i < count; i++) {
+        size_t tensor = backwards ? count - 1 - i : i;
+        if (pieces[tensor].count > 0 && (written || pieces[tensor].input != pieces[tensor].output))
+            spans[used++] = make_span(pieces, tensor, written);
+    }
+    return used;
+}
+
+static size_t run_end(const span *spans, size_t start, size_t count)
+{
+    size_t end = start < count ? start + 1 : count;
+    while (end < count && spans[end - 1].begin <= spans[end].begin)
+        end++;
+    return end;
+}
+
+/* Merges ordered runs with their neighbours, two by two. */
+static void merge_runs(const span *from, span *to, size_t count)
+{
+    for (size_t start = 0, middle, end; start < count; start = end) {
+        middle = run_end(from, start, count);
+        end = run_end(from, middle, count);
+        for (size_t a = start, b = middle, i = start; i < end; i++)
+            to[i] = b == end || (a < middle && from[a].begin <= from[b].begin) ? from[a++] : from[b++];
+    }
+}
+
+static kolo_status refuse_overlap(const span *a, const span *b)
+{
+    return kolo_fail(
+        KOLO_ERR_INVALID,
+        "the %s of tensor %u of the group (%p, %zu bytes) and the %s of tensor %u (%p, %zu bytes) overlap; "
+        "only inputs may",
+        a->written ? "output" : "input", a->tensor, (const void *)a->begin, (size_t)(a->end - a->begin),
+        b->written ? "output" : "input", b->tensor, (const void *)b->begin, (size_t)(b->end - b->begin));
+}
+
+static const span *farther(const span *a, const span *b)
+{
+    return a != NULL && a->end >= b->end ? a : b;
+}
+
+/* By where they begin; so one that overlaps any of those before overlaps the one that reaches farthest. */
+static kolo_status check_spans(const span *spans, size_t count)
+{
+    const span *read = NULL, *written = NULL;
+    for (const span *one = spans; one < spans + count; one++) {
+        if (written != NULL && one->begin < written->end)
+            return refuse_overlap(written, one);
+        if (one->written && read != NULL && one->begin < read->end)
+            return refuse_overlap(read, one);
+        if (one->written)
+            written = farther(written, one);
+        else
+            read = farther(read, one);
+    }
+    return KOLO_OK;
+}
+
+kolo_status kolo_check_group(const kolo_piece *pieces, size_t count)
+{
+    span *memory = malloc(4 * count * sizeof(*memory)), *spans = memory, *other = memory + 2 * count;
+    if (memory == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
+    size_t used = list_spans(pieces, count, false, spans);
+    used += list_spans(pieces, count, true, spans + used);
+    while (run_end(spans, 0, used) < used) {
+        merge_runs(spans, other, used);
+        span *merged = other;
+        other = spans;
+        spans = merged;
+    }
+    kolo_status status = check_spans(spans, used);
+    free(memory);
+    return status;
 }

@@ -18,4 +18,7 @@ KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, cons
 KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size,
                                             int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of);
 
+/* The tensor pairs of a grouped all-reduce, of which each is fine alone: what one writes, no other reads or writes. */
+KOLO_NODISCARD kolo_status kolo_check_group(const kolo_piece *pieces, size_t count);
+
 #endif

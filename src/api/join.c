@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "bootstrap/rendezvous.h"
+#include "engine/negotiate.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,7 +211,7 @@ static kolo_status wait_for_everybody(kolo_context *ctx)
     int64_t timeout_ns = ctx->config.timeout_ns > 0 ? ctx->config.timeout_ns : -1;
     KOLO_TRY(kolo_driver_drain(ctx->driver, timeout_ns));
     kolo_request_spec spec = {
-        .name = "#finalize",
+        .name = KOLO_FAREWELL,
         .operation = {.collective = KOLO_BARRIER, .prescale = 1.0, .postscale = 1.0},
         .timeout_ns = timeout_ns,
     };

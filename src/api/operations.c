@@ -244,7 +244,7 @@ static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_
         lists->ndims[i] = shape_of->ndim;
         lists->shapes[i] = shape_of->shape;
     }
-    return KOLO_OK;
+    return kolo_check_group(lists->pieces, count);
 }
 
 static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)

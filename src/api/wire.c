@@ -52,20 +52,19 @@ static kolo_status first_refusal(const kolo_context *ctx, const char *name, cons
 static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const char *name, kolo_bytes *all)
 {
     kolo_bytes address = {0};
-    kolo_status own = create(ctx, name, &address);
-    kolo_error why = *kolo_error_current();
-    if (own != KOLO_OK)
+    kolo_status status = create(ctx, name, &address);
+    kolo_error why = *kolo_error_current(); /* the first thing that went wrong: what follows is its consequence */
+    if (status != KOLO_OK)
         address.size = 0;
     KOLO_TRY(kolo_rendezvous_exchange(rendezvous, address.data, address.size, all));
-    kolo_status status = own == KOLO_OK ? first_refusal(ctx, name, all) : own;
     if (status == KOLO_OK) {
-        status = own = ctx->ops->connect(ctx->transport, all);
+        status = first_refusal(ctx, name, all);
+        if (status == KOLO_OK)
+            status = ctx->ops->connect(ctx->transport, all);
         why = *kolo_error_current();
     }
     KOLO_TRY(kolo_rendezvous_exchange(rendezvous, "y", status == KOLO_OK ? 1 : 0, all));
-    if (own != KOLO_OK)
-        return kolo_error_adopt(&why);
-    return first_refusal(ctx, name, all);
+    return status != KOLO_OK ? kolo_error_adopt(&why) : first_refusal(ctx, name, all);
 }
 
 static kolo_status attach(kolo_context *ctx)

@@ -102,6 +102,8 @@ static void accept_all(kolo_rv_server *server, int64_t now_ns)
                 snprintf(server->rules.hint, sizeof(server->rules.hint),
                          "rank 0 could not take all connections (%s); raise its limit (ulimit -n)",
                          strerrordesc_np(errno));
+                if (server->accept_at_ns == 0) /* the first time: maybe nobody can be told but by the log */
+                    kolo_log_write(server->rules.log, KOLO_LOG_WARN, "rendezvous: %s", server->rules.hint);
                 server->accept_at_ns = now_ns + ACCEPT_REST_NS;
             } else if (errno == EINTR || errno == ECONNABORTED) {
                 continue;

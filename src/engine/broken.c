@@ -110,7 +110,7 @@ static const char *rank_word(const char *ranks)
 /* The operation as its caller knows it: names that begin with '#' are Kolo's own. */
 static const char *title(const char *name, char text[KOLO_TITLE_BYTES])
 {
-    if (strcmp(name, "#finalize") == 0)
+    if (strcmp(name, KOLO_FAREWELL) == 0)
         snprintf(text, KOLO_TITLE_BYTES, "kolo_finalize");
     else if (name[0] == '#')
         snprintf(text, KOLO_TITLE_BYTES, "an operation without a name");
@@ -135,6 +135,19 @@ static void break_late(kolo_engine *engine, const char *name, const char *why, c
 void kolo_engine_expired(void *user, const char *name, const char *missing)
 {
     break_late(user, name, "it was not submitted by", missing);
+}
+
+void kolo_engine_deserted(void *user, const char *name, const char *left, const char *waiting)
+{
+    char text[KOLO_TITLE_BYTES];
+    kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_PEER};
+    snprintf(error.tensor, sizeof(error.tensor), "%s", name);
+    snprintf(error.ranks, sizeof(error.ranks), "%.127s", left);
+    snprintf(error.message, sizeof(error.message),
+             "%s %s called kolo_finalize and will not submit %s, as %s %s did; every rank must take part in every "
+             "operation before it leaves",
+             rank_word(left), left, title(name, text), rank_word(waiting), waiting);
+    kolo_engine_break(user, &error, -1);
 }
 
 /* Whom the group at work waits for. */

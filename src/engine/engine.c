@@ -89,8 +89,9 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
     const kolo_group *group = runner->group;
     const kolo_step *step = &runner->schedule.steps[runner->executor.failed_step];
     kolo_error error = *kolo_error_current();
+    if (error.status != runner->executor.status) /* an older one: the transport did not explain this failure */
+        error = (kolo_error){.status = runner->executor.status};
     error.struct_size = sizeof(error);
-    error.status = runner->executor.status;
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(group->operation.collective));
     snprintf(error.tensor, sizeof(error.tensor), "%s", group->members[0].request->name);
     snprintf(error.ranks, sizeof(error.ranks), "%d", step->peer);

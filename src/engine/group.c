@@ -150,6 +150,11 @@ kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *cons
         kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, policy->size, &policy->model);
         status = link_groups(&all, next_number, first);
     }
+    while (status != KOLO_OK && *first != NULL) {
+        kolo_group *next = (*first)->next;
+        free(*first);
+        *first = next;
+    }
     free(all.members);
     free(all.items);
     free(all.associations);

@@ -38,7 +38,7 @@ typedef struct kolo_group_policy {
 } kolo_group_policy;
 
 /* Forms groups of a batch: *first .. linked in order, numbers counted up from *next_number. Tensors without elements
- * join no group. */
+ * join no group. On failure there are none. */
 KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests,
                                             size_t count, uint32_t *next_number, kolo_group **first);
 

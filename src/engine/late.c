@@ -1,7 +1,17 @@
-/* late.c - who has not come yet: for deadlines, and for warnings while a round waits. */
+/* late.c - who has not come yet, or never will: for deadlines, for warnings while a round waits, and when ranks leave.
+ */
 #include "engine/negotiate.h"
 
 #include <string.h>
+
+/* Formats and frees `ranks`, with a remark behind them. */
+static void write_ranks(kolo_ranks *ranks, const char *remark, char text[KOLO_MISSING_BYTES])
+{
+    size_t bytes = strlen(remark) + 1;
+    kolo_ranks_format(ranks, text, KOLO_MISSING_BYTES - bytes);
+    memcpy(text + strlen(text), remark, bytes);
+    kolo_ranks_fini(ranks);
+}
 
 /* Whom this node still waits for in the round, as text. */
 static kolo_missing missing_reports(const kolo_negotiation *negotiation, const kolo_entry *entry,
@@ -18,33 +28,40 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
         if (bit > 0 && kolo_tree_children(rank, negotiation->size) > 0)
             kind = KOLO_MISSING_UNSURE;
     }
-    static const char below[] = " (or those below in the tree)";
-    kolo_ranks_format(&ranks, text, KOLO_MISSING_BYTES - sizeof(below));
-    if (kind == KOLO_MISSING_UNSURE)
-        memcpy(text + strlen(text), below, sizeof(below));
-    kolo_ranks_fini(&ranks);
+    write_ranks(&ranks, kind == KOLO_MISSING_UNSURE ? " (or those below in the tree)" : "", text);
     return kind;
 }
 
-/* The same of a posted round: everybody sees who has not; and the root, who described it instead. */
+/* Of a round that may be posted: bit r is set if rank r has submitted it, as far as is known here. Everybody sees who
+ * posted; who described instead, only the root knows, whose children are all the others. */
+static uint32_t posted_by(const kolo_negotiation *negotiation, const kolo_entry *entry)
+{
+    return negotiation->hooks.posted(negotiation->hooks.user, entry) | (negotiation->rank == 0 ? entry->have : 0);
+}
+
+/* The same as above, of a round that may be posted. */
 static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                   char text[KOLO_MISSING_BYTES])
 {
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry) | entry->have;
+    uint32_t posted = posted_by(negotiation, entry);
+    int32_t count = 0;
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
     for (int32_t rank = 0; rank < negotiation->size; rank++)
-        if ((posted >> rank & 1) == 0)
+        if ((posted >> rank & 1) == 0) {
             (void)kolo_ranks_add(&ranks, rank, rank);
-    kolo_ranks_format(&ranks, text, KOLO_MISSING_BYTES);
-    kolo_ranks_fini(&ranks);
-    return text[0] != '\0' ? KOLO_MISSING_SURE : KOLO_MISSING_NOBODY;
+            count++;
+        }
+    bool sure = negotiation->rank == 0 || count <= 1;
+    write_ranks(&ranks, sure ? "" : " (or some of them)", text);
+    return count == 0 ? KOLO_MISSING_NOBODY : sure ? KOLO_MISSING_SURE : KOLO_MISSING_UNSURE;
 }
 
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                 char ranks[KOLO_MISSING_BYTES])
 {
-    return entry->posted ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
+    bool posts = entry->posted || (negotiation->rank == 0 && entry->way != KOLO_WAY_ORDER);
+    return posts ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
 }
 
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
@@ -58,6 +75,8 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
         return KOLO_MISSING_NOBODY;
     return kolo_entry_missing(negotiation, entry, ranks);
 }
+
+/* ---- stalls ------------------------------------------------------------------------------------- */
 
 typedef struct stall_scan {
     const kolo_negotiation *negotiation;
@@ -85,9 +104,8 @@ static void check_stall(void *user, kolo_entry *entry)
     if (entry->warned || entry->since_ns > scan->since_ns)
         return;
     char ranks[KOLO_MISSING_BYTES];
-    (void)kolo_entry_missing(scan->negotiation, entry, ranks);
     entry->warned = true;
-    if (ranks[0] != '\0')
+    if (kolo_entry_missing(scan->negotiation, entry, ranks) != KOLO_MISSING_NOBODY)
         scan->fn(scan->user, entry, ranks);
 }
 
@@ -96,4 +114,63 @@ bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, ko
     stall_scan scan = {.negotiation = negotiation, .since_ns = since_ns, .fn = fn, .user = user};
     kolo_registry_each(&negotiation->registry, check_stall, &scan);
     return scan.waiting;
+}
+
+/* ---- ranks that have left ------------------------------------------------------------------------ */
+
+/* Those of `left` that others wait for in this entry; *waiting: the others. */
+static uint32_t deserters(const kolo_negotiation *negotiation, const kolo_entry *entry, uint32_t *waiting)
+{
+    bool posts = negotiation->rank == 0 && entry->way != KOLO_WAY_ORDER;
+    *waiting = posts ? posted_by(negotiation, entry) : entry->have;
+    return *waiting != 0 && entry != negotiation->farewell ? negotiation->left & ~*waiting : 0;
+}
+
+bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint32_t have, kolo_ranks *ranks)
+{
+    bool ok = (have & 1) == 0 || kolo_ranks_add(ranks, negotiation->rank, negotiation->rank);
+    for (int32_t i = 0; ok && i < negotiation->children; i++)
+        if ((have >> (i + 1) & 1) != 0)
+            ok = kolo_tree_subtree(kolo_tree_child(negotiation->rank, i), negotiation->size, ranks);
+    return ok;
+}
+
+static void format_contributors(const kolo_negotiation *negotiation, uint32_t have, char text[KOLO_MISSING_BYTES])
+{
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    (void)kolo_negotiation_contributors(negotiation, have, &ranks);
+    write_ranks(&ranks, "", text);
+}
+
+void kolo_entry_check_deserted(const kolo_negotiation *negotiation, const kolo_entry *entry)
+{
+    char left[KOLO_MISSING_BYTES], others[KOLO_MISSING_BYTES];
+    uint32_t waiting, gone = deserters(negotiation, entry, &waiting);
+    if (gone == 0)
+        return;
+    format_contributors(negotiation, gone, left);
+    format_contributors(negotiation, waiting, others);
+    negotiation->hooks.deserted(negotiation->hooks.user, entry->name, left, others);
+}
+
+static void check_deserted(void *user, kolo_entry *entry)
+{
+    kolo_entry_check_deserted(user, entry);
+}
+
+void kolo_negotiation_check_deserted(kolo_negotiation *negotiation)
+{
+    kolo_registry_each(&negotiation->registry, check_deserted, negotiation);
+}
+
+const kolo_entry *kolo_negotiation_posted_deserted(const kolo_negotiation *negotiation)
+{
+    uint32_t waiting;
+    for (uint32_t slot = 0; negotiation->left != 0 && slot < negotiation->registry.slot_count; slot++) {
+        const kolo_entry *entry = negotiation->registry.slots[slot];
+        if (entry != NULL && entry->way != KOLO_WAY_ORDER && deserters(negotiation, entry, &waiting) != 0)
+            return entry;
+    }
+    return NULL;
 }

@@ -21,6 +21,8 @@ kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, i
     if ((negotiation->out = malloc(KOLO_CONTROL_BODY_BYTES)) == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for the negotiation's messages");
     kolo_writer_init(&negotiation->writer, negotiation->out, KOLO_CONTROL_BODY_BYTES);
+    if ((negotiation->farewell = kolo_registry_get(&negotiation->registry, KOLO_FAREWELL)) == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for the list of tensors");
     return KOLO_OK;
 }
 
@@ -55,30 +57,18 @@ static bool reserve(void *array_of_pointers, size_t count, size_t *capacity)
 
 /* ---- a round fills ---------------------------------------------------------------------------- */
 
-/* Whose contribution a bit of `have` is. */
-static bool contributor_ranks(const kolo_negotiation *negotiation, int32_t bit, kolo_ranks *ranks)
-{
-    if (bit == 0)
-        return kolo_ranks_add(ranks, negotiation->rank, negotiation->rank);
-    return kolo_tree_subtree(kolo_tree_child(negotiation->rank, bit - 1), negotiation->size, ranks);
-}
-
 /* Some described the tensor anew, others named its slot: spell the slot out, so that all can be compared. */
 static kolo_status spell_out_unchanged(kolo_negotiation *negotiation, kolo_entry *entry)
 {
-    for (int32_t bit = 0; bit <= negotiation->children; bit++) {
-        if ((entry->unchanged >> bit & 1) == 0)
-            continue;
-        kolo_ranks ranks;
-        kolo_ranks_init(&ranks);
-        bool ok = contributor_ranks(negotiation, bit, &ranks) &&
-                  kolo_entry_add_variant(entry, entry->agreed, entry->agreed_size, &ranks);
-        kolo_ranks_fini(&ranks);
-        if (!ok)
-            return kolo_fail(KOLO_ERR_MEMORY, "no memory to compare descriptions of tensor '%s'", entry->name);
-    }
+    if (entry->unchanged == 0)
+        return KOLO_OK;
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    bool ok = kolo_negotiation_contributors(negotiation, entry->unchanged, &ranks) &&
+              kolo_entry_add_variant(entry, entry->agreed, entry->agreed_size, &ranks);
+    kolo_ranks_fini(&ranks);
     entry->unchanged = 0;
-    return KOLO_OK;
+    return ok ? KOLO_OK : kolo_fail(KOLO_ERR_MEMORY, "no memory to compare descriptions of tensor '%s'", entry->name);
 }
 
 static void write_report(kolo_writer *writer, const kolo_entry *entry)
@@ -135,9 +125,14 @@ static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, 
     if (entry->have == 0)
         entry->since_ns = negotiation->now_ns;
     entry->have |= 1u << bit;
+    if (entry == negotiation->farewell) {
+        negotiation->left = entry->have;
+        kolo_negotiation_check_deserted(negotiation);
+    }
     if (entry->have == negotiation->all)
         return kolo_negotiation_complete(negotiation, entry);
     kolo_watch(negotiation, entry);
+    kolo_entry_check_deserted(negotiation, entry);
     return KOLO_OK;
 }
 
@@ -254,7 +249,7 @@ static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
     char missing[KOLO_MISSING_BYTES];
     if (entry == NULL || entry->have == negotiation->all)
         return KOLO_OK; /* decided meanwhile */
-    if (entry->have == 0)
+    if (entry->have == 0 && entry->way == KOLO_WAY_ORDER)
         return entry->forwarded && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
     if (kolo_entry_missing(negotiation, entry, missing) == KOLO_MISSING_SURE)
         negotiation->hooks.expired(negotiation->hooks.user, name, missing);
@@ -265,7 +260,8 @@ static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
 kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name)
 {
     const kolo_entry *entry = kolo_registry_find(&negotiation->registry, name);
-    return entry != NULL && entry->forwarded ? append_up(negotiation, entry, write_question) : KOLO_OK;
+    bool elsewhere = entry != NULL && (entry->forwarded || entry->posted);
+    return elsewhere && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
 }
 
 kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, kolo_reader *body)
@@ -347,6 +343,9 @@ kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_no
 {
     *sent = 0;
     KOLO_TRY(kolo_watch_count(negotiation));
+    const kolo_entry *deserted = kolo_negotiation_posted_deserted(negotiation);
+    if (deserted != NULL)
+        kolo_entry_check_deserted(negotiation, deserted);
     if (negotiation->rank == 0)
         return decide_now && negotiation->decided_count > 0 ? flush_decisions(negotiation, sent) : KOLO_OK;
     if (negotiation->writer.size == 0)

@@ -14,6 +14,9 @@
 #include "engine/registry.h"
 #include "engine/tree.h"
 
+/* The name of kolo_finalize's barrier: who submits it has no other operation under way, and will submit none. */
+#define KOLO_FAREWELL "#finalize"
+
 /* What the negotiation asks of its owner. */
 typedef struct kolo_negotiation_hooks {
     void *user;
@@ -34,11 +37,15 @@ typedef struct kolo_negotiation_hooks {
     uint64_t (*places)(void *user);
     /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
     void (*expired)(void *user, const char *name, const char *missing);
+    /* `waiting` have submitted this name, and `left` never will: they wait in KOLO_FAREWELL. */
+    void (*deserted)(void *user, const char *name, const char *left, const char *waiting);
 } kolo_negotiation_hooks;
 
 typedef struct kolo_negotiation {
     int32_t rank, size, children;
-    uint32_t all; /* `have` of a complete subtree */
+    uint32_t all;         /* `have` of a complete subtree */
+    kolo_entry *farewell; /* of KOLO_FAREWELL */
+    uint32_t left;        /* those of `have` whose whole subtree waits in it */
     kolo_negotiation_hooks hooks;
     kolo_registry registry;
     uint8_t *out;               /* UP entries (below the root) or DOWN entries (root) since the last flush */
@@ -73,12 +80,12 @@ KOLO_NODISCARD kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, 
  * decisions gather to larger batches. *sent counts messages. */
 KOLO_NODISCARD kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide, int *sent);
 
-/* A rank has posted a round that others described, and no flush has counted it yet. */
+/* A rank has posted a round that others described, or that others will never submit, and no flush has seen it yet. */
 bool kolo_negotiation_awake(const kolo_negotiation *negotiation);
 
 /* Whom this node still waits for in the request's round. NOBODY: its subtree is complete, so it is somebody elsewhere.
- * SURE: the ranks in `ranks` ("3,5") have not submitted. UNSURE: some of them have others below them, one of whom may
- * be the late one. */
+ * SURE: the ranks in `ranks` ("3,5") have not submitted. UNSURE: only some of them, or somebody below one of them in
+ * the tree; `ranks` says so. */
 typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
 enum { KOLO_MISSING_BYTES = 160 };
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
@@ -94,6 +101,16 @@ void kolo_entry_explain(kolo_entry *entry, kolo_down *down);
 /* Asks up the tree who is late with the request's name; the first node that knows calls its `expired` hook. Not at the
  * root. */
 KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);
+
+/* Adds the ranks behind the bits of `have`. False when out of memory. */
+bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint32_t have, kolo_ranks *ranks);
+
+/* Calls the `deserted` hook if some have submitted this entry and others, who have left, never will. */
+void kolo_entry_check_deserted(const kolo_negotiation *negotiation, const kolo_entry *entry);
+/* The same of all entries. */
+void kolo_negotiation_check_deserted(kolo_negotiation *negotiation);
+/* At the root: a posted entry that is deserted, which no report tells of; NULL if there is none. */
+const kolo_entry *kolo_negotiation_posted_deserted(const kolo_negotiation *negotiation);
 
 /* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits
  * for ranks. */

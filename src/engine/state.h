@@ -52,6 +52,8 @@ int kolo_engine_settle_broken(kolo_engine *engine);
 void kolo_engine_check_alarms(kolo_engine *engine);
 /* The negotiation's hook: another rank's deadline passed, and it is known here who is late. */
 void kolo_engine_expired(void *user, const char *name, const char *missing);
+/* The same: ranks that have left will never submit what others wait for. */
+void kolo_engine_deserted(void *user, const char *name, const char *left, const char *waiting);
 
 /* upcalls.c */
 kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine);

@@ -159,5 +159,6 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .withdraw = kolo_posted_withdraw,
                                     .posted = kolo_posted_by,
                                     .places = kolo_posted_places,
-                                    .expired = kolo_engine_expired};
+                                    .expired = kolo_engine_expired,
+                                    .deserted = kolo_engine_deserted};
 }

@@ -71,7 +71,8 @@ static bool any_posted(const kolo_negotiation *negotiation, const kolo_entry *li
 
 bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 {
-    return any_posted(negotiation, negotiation->watched) || any_posted(negotiation, negotiation->watched_places);
+    return any_posted(negotiation, negotiation->watched) || any_posted(negotiation, negotiation->watched_places) ||
+           kolo_negotiation_posted_deserted(negotiation) != NULL;
 }
 
 /* Another way means another list. */

@@ -23,10 +23,12 @@ static kolo_status load(hwloc_topology_t *hwloc)
         (void)hwloc_topology_set_components(topology, HWLOC_TOPOLOGY_COMPONENTS_FLAG_BLACKLIST, unwanted[i]);
 
     /* Disallowed parts stay in, so that a core's logical index means the same in all processes of the host. Discovery
-     * must not move the host's threads about. */
+     * must not move the host's threads about. Of devices only what the kernel calls them: their place is known
+     * without the PCI functions behind them, and to read the configuration of each of those takes longer than all
+     * else (most of a virtual machine's kolo_init, and all ranks of a host queue for it). */
     unsigned long flags = HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED | HWLOC_TOPOLOGY_FLAG_DONT_CHANGE_BINDING;
     if (hwloc_topology_set_flags(topology, flags) != 0 ||
-        hwloc_topology_set_io_types_filter(topology, HWLOC_TYPE_FILTER_KEEP_IMPORTANT) != 0 ||
+        hwloc_topology_set_type_filter(topology, HWLOC_OBJ_OS_DEVICE, HWLOC_TYPE_FILTER_KEEP_IMPORTANT) != 0 ||
         hwloc_topology_load(topology) != 0) {
         int error = errno;
         hwloc_topology_destroy(topology);

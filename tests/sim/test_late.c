@@ -2,6 +2,7 @@
 #include "sim/cluster.h"
 
 #include "base/clock.h"
+#include "engine/negotiate.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -146,6 +147,109 @@ static void missing_rank__is_told_from_one_that_disagrees(void **state)
     cluster_fini(&net);
 }
 
+/* Nor where a rank asks that does not see descriptions: it does not speak before the root has. */
+static void missing_rank__is_told_from_one_that_disagrees_by_a_rank_that_cannot_know(void **state)
+{
+    (void)state;
+    static float data[4][8];
+    cluster net;
+    kolo_request *requests[4];
+    cluster_init(&net, &(cluster_options){.size = 4, .seed = 1, .window_bytes = 8 << 20});
+    for (int32_t r = 0; r < 4; r++) {
+        cluster_tensor tensor = cluster_vector("w", data[r], 4);
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 4; r++)
+        cluster_expect_success(requests[r]);
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("w", data[r], r == 2 ? 5 : 4);
+        tensor.timeout_ns = r == 1 ? KOLO_NS_PER_S : 0;
+        requests[r] = cluster_submit(&net, r, &tensor);
+    }
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 3; r++) {
+        assert_string_equal(requests[r]->error->ranks, "3");
+        cluster_expect_error(requests[r], KOLO_ERR_TIMEOUT, "not submitted by rank 3;");
+    }
+    cluster_fini(&net);
+}
+
+/* One rank waits in kolo_finalize's barrier, and the others submit what it never will: before, or after. */
+static void rank_that_leaves__ends_what_others_wait_for(void **state)
+{
+    (void)state;
+    static float data[CLUSTER_MAX][4];
+    const struct {
+        int32_t size, leaver, others; /* others: the first so many others submit, the rest is busy elsewhere */
+    } cases[] = {{2, 1, 1}, {2, 0, 1}, {5, 3, 1}, {9, 8, 8}, {9, 0, 3}, {20, 0, 19}, {20, 1, 19}, {20, 11, 19}};
+    const cluster_tensor farewell = {.name = KOLO_FAREWELL, .collective = KOLO_BARRIER};
+    for (size_t i = 0; i < 4 * sizeof(cases) / sizeof(cases[0]); i++) {
+        int32_t size = cases[i / 4].size, leaver = cases[i / 4].leaver;
+        cluster net;
+        kolo_request *requests[CLUSTER_MAX] = {NULL};
+        cluster_init(&net, &(cluster_options){.size = size, .seed = i, .window_bytes = i % 2 == 0 ? 0 : 8 << 20});
+        for (int round = 0; round < 2; round++) {
+            bool leaves = round == 1, leaves_first = leaves && i % 4 < 2;
+            if (leaves_first)
+                requests[leaver] = cluster_submit(&net, leaver, &farewell);
+            if (leaves_first)
+                cluster_settle(&net, EVENTS_MAX);
+            for (int32_t r = 0, others = 0; r < size; r++) {
+                cluster_tensor tensor = cluster_vector("gradient", data[r], 4);
+                if (!leaves || (r != leaver && others++ < cases[i / 4].others))
+                    requests[r] = cluster_submit(&net, r, &tensor);
+            }
+            cluster_settle(&net, EVENTS_MAX);
+            if (leaves && !leaves_first)
+                requests[leaver] = cluster_submit(&net, leaver, &farewell);
+            cluster_settle(&net, EVENTS_MAX);
+            for (int32_t r = 0; r < size && !leaves; r++) {
+                cluster_expect_success(requests[r]);
+                requests[r] = NULL;
+            }
+        }
+        char expected[80];
+        snprintf(expected, sizeof(expected), "rank %d called kolo_finalize and will not submit 'gradient'", leaver);
+        for (int32_t r = 0; r < size; r++)
+            if (requests[r] != NULL)
+                cluster_expect_error(requests[r], KOLO_ERR_PEER, expected);
+        cluster_fini(&net);
+    }
+}
+
+/* Everybody leaves, each at its own time, some while others still move data. */
+static void ranks_that_leave_one_by_one__end_in_peace(void **state)
+{
+    (void)state;
+    static float data[CLUSTER_MAX][3000];
+    const cluster_tensor farewell = {.name = KOLO_FAREWELL, .collective = KOLO_BARRIER};
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        cluster net;
+        kolo_request *requests[20], *farewells[20] = {NULL};
+        int32_t size = seed % 2 == 0 ? 5 : 20, left = 0;
+        cluster_init(&net, &(cluster_options){.size = size, .seed = seed, .window_bytes = seed % 4 < 2 ? 0 : 8 << 20});
+        for (int32_t r = 0; r < size; r++) {
+            cluster_tensor tensor = cluster_vector("gradient", data[r], 3000);
+            requests[r] = cluster_submit(&net, r, &tensor);
+        }
+        while (left < size) {
+            assert_true(cluster_event(&net));
+            for (int32_t r = 0; r < size; r++)
+                if (farewells[r] == NULL && kolo_request_is_done(requests[r])) {
+                    farewells[r] = cluster_submit(&net, r, &farewell);
+                    left++;
+                }
+        }
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < size; r++) {
+            cluster_expect_success(requests[r]);
+            cluster_expect_success(farewells[r]);
+        }
+        cluster_fini(&net);
+    }
+}
+
 static void rank_that_stops_while_data_moves__is_warned_about(void **state)
 {
     (void)state;
@@ -181,6 +285,9 @@ int main(void)
         cmocka_unit_test(missing_rank__is_warned_about_while_it_lasts),
         cmocka_unit_test(missing_rank__is_warned_about_in_every_posted_round),
         cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
+        cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees_by_a_rank_that_cannot_know),
+        cmocka_unit_test(rank_that_leaves__ends_what_others_wait_for),
+        cmocka_unit_test(ranks_that_leave_one_by_one__end_in_peace),
         cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 /* test_seeds.c - random jobs under random timing: every result right at the moment of completion, equal bits whatever
- * the timing and fusion, no deadlock, silence afterwards. A failure prints the seed: KOLO_SIM_SEED=n replays it,
- * KOLO_SIM_SEEDS=n runs more. */
+ * the timing and fusion, no deadlock, silence afterwards. A failure prints the seed: SIM_SEED=n replays it,
+ * SIM_SEEDS=n runs more. */
 #include "sim/cluster.h"
 
 #include "plan/slice.h"
@@ -265,7 +265,7 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
 static void random_jobs__are_right_and_deterministic(void **state)
 {
     (void)state;
-    const char *one = getenv("KOLO_SIM_SEED"), *many = getenv("KOLO_SIM_SEEDS");
+    const char *one = getenv("SIM_SEED"), *many = getenv("SIM_SEEDS");
     uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
     uint64_t count = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 10) : 1000;
     for (uint64_t seed = first; seed < first + count; seed++) {
@@ -284,7 +284,7 @@ static int tell_seed(void **state)
 {
     (void)state;
     if (current_seed != 0)
-        fprintf(stderr, "replay with KOLO_SIM_SEED=%llu\n", (unsigned long long)current_seed);
+        fprintf(stderr, "replay with SIM_SEED=%llu\n", (unsigned long long)current_seed);
     return 0;
 }
 

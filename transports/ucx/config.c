@@ -10,8 +10,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/statvfs.h>
 #include <ucm/api/ucm.h>
 #include <ucs/debug/debug.h>
+
+/* What UCX takes of /dev/shm for a process, rounded up. */
+enum { DEV_SHM_BYTES = 8 << 20 };
 
 static bool user_set(const char *name)
 {
@@ -81,6 +86,18 @@ static bool uses_shared_memory(const char *tls)
     return false;
 }
 
+/* UCX puts its shared memory into /dev/shm by default. Where a limit of file sizes forbids that, the kernel kills the
+ * process; where there is no room, UCX looks for no other way. */
+static bool has_room_in_dev_shm(const kolo_transport_env *env)
+{
+    struct rlimit limit;
+    struct statvfs room;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < DEV_SHM_BYTES)
+        return false;
+    return statvfs("/dev/shm", &room) == 0 &&
+           (uint64_t)room.f_bavail * room.f_frsize >= (uint64_t)env->size * DEV_SHM_BYTES;
+}
+
 static kolo_status set_all(const kolo_transport_env *env, ucp_config_t *config)
 {
     char devices[1024] = "";
@@ -90,6 +107,8 @@ static kolo_status set_all(const kolo_transport_env *env, ucp_config_t *config)
             return status;
     }
     const char *tls = user_set("TLS") ? getenv("UCX_TLS") : option(env, "UCX_TLS");
+    if (!tls && !has_room_in_dev_shm(env))
+        tls = "^posix";
     const struct {
         const char *name, *value;
     } options[] = {

@@ -1,6 +1,7 @@
 /* failures.c - ranks that are late, die, fork. Prints what became of each; the script judges what depends on others.
  *
- *     engine_failures missing RANK      RANK never submits: the others' deadline (300 ms) passes; all leave with errors
+ *     engine_failures missing RANK      RANK submits something else: the others' deadline (300 ms) passes
+ *     engine_failures desert RANK       RANK leaves in peace, the others wait for it without a deadline
  *     engine_failures abandon RANK      RANK gives up and leaves; the others wait for it without a deadline
  *     engine_failures loop RANK TURN    all-reduces until something fails; RANK kills itself in TURN (-1: nobody does)
  *     engine_failures fork              calls in a forked child, while the parent's job goes on
@@ -47,15 +48,39 @@ static int test_missing(kolo_context *ctx, int32_t missing)
     args.timeout_ns = 300 * INT64_C(1000000);
     args.output = KOLO_VECTOR(data, 100, KOLO_FLOAT32);
     if (rank_number == missing) {
-        CHECK(kolo_finalize(ctx) != KOLO_OK, "leaving while others wait");
-        say("left", kolo_last_error());
-        return LOST;
+        EXPECT(kolo_barrier(ctx, NULL, NULL), KOLO_ERR_TIMEOUT);
+        return leave_failed(ctx);
     }
     OK(kolo_allreduce(ctx, &args, &request));
     EXPECT(kolo_wait(request, -1), KOLO_ERR_TIMEOUT);
     CHECK(kolo_request_error(request) != NULL, "the request has its error");
     say("late", kolo_request_error(request));
     kolo_request_free(request);
+    return leave_failed(ctx);
+}
+
+/* ---- desert ------------------------------------------------------------------------------------------- */
+
+/* `gradient` is agreed on once, so that in shared memory the second round is not even reported to anybody. Slow ranks may
+ * learn of it during the first. */
+static int test_desert(kolo_context *ctx, int32_t deserter)
+{
+    float data[100] = {0};
+    kolo_args args = KOLO_ARGS_INIT;
+    args.name = "gradient";
+    args.timeout_ns = -1;
+    args.output = KOLO_VECTOR(data, 100, KOLO_FLOAT32);
+    kolo_status status = kolo_allreduce(ctx, &args, NULL);
+    if (rank_number == deserter) {
+        CHECK(status == KOLO_OK, "the first round");
+        EXPECT(kolo_finalize(ctx), KOLO_ERR_PEER);
+        say("left", kolo_last_error());
+        return LOST;
+    }
+    if (status == KOLO_OK)
+        status = kolo_allreduce(ctx, &args, NULL);
+    CHECK(status == KOLO_ERR_PEER, "a round without rank %d", (int)deserter);
+    say("deserted", kolo_last_error());
     return leave_failed(ctx);
 }
 
@@ -192,6 +217,8 @@ int main(int argc, char **argv)
         ctx = rank_join();
     if (strcmp(subject, "missing") == 0 && argc == 3)
         return test_missing(ctx, (int32_t)rank_number_of(argv[2]));
+    if (strcmp(subject, "desert") == 0 && argc == 3)
+        return test_desert(ctx, (int32_t)rank_number_of(argv[2]));
     if (strcmp(subject, "abandon") == 0 && argc == 3)
         return test_abandon(ctx, (int32_t)rank_number_of(argv[2]));
     if (strcmp(subject, "loop") == 0 && argc == 4)

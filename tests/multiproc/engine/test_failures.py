@@ -57,6 +57,14 @@ class Lateness(Job):
                         start = f"KOLO_ERR_TIMEOUT ranks '{missing}' tensor 'gradient'"
                         self.assertTrue(rank.told("late ").startswith(start), f"rank {number}: {rank.lines}")
 
+    def test_rank_that_leaves_in_peace(self):
+        for size, deserter in ((2, 0), (2, 1), (5, 3), (11, 0), (11, 9)):
+            with self.subTest(size=size, deserter=deserter):
+                for number, rank in enumerate(self.start(size, "desert", deserter)):
+                    self.ends(rank, LOST)
+                    told = rank.told("left " if number == deserter else "deserted ")
+                    self.assertTrue(told.startswith(f"KOLO_ERR_PEER ranks '{deserter}' tensor 'gradient'"), rank.lines)
+                    self.assertIn(f"rank {deserter} called kolo_finalize and will not submit 'gradient'", told)
 
     def test_rank_that_gives_up_and_leaves(self):
         for size, deserter in ((2, 0), (2, 1), (11, 9)):

@@ -2,6 +2,7 @@
 #include "unit/engine/made.h"
 
 #include "engine/group.h"
+#include "unit/base/fail_alloc.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -172,6 +173,25 @@ static void association__is_that_of_the_tensor_alone(void **state)
     release_all(requests, TENSORS);
 }
 
+static void no_memory__leaves_no_groups(void **state)
+{
+    (void)state;
+    kolo_request *requests[3]; /* of three types, so of three groups */
+    for (int i = 0; i < 3; i++)
+        requests[i] = made_request(&(made_options){.count = 3, .type = (kolo_dtype_id)i});
+    for (int failing = 1; failing <= 3; failing++) {
+        kolo_group *first = NULL;
+        uint32_t number = 0;
+        fail_alloc_at(failing);
+        assert_int_equal(kolo_groups_form(&policy, requests, 3, &number, &first), KOLO_ERR_MEMORY);
+        fail_alloc_at(0);
+        assert_null(first);
+    }
+    uint32_t number = 0;
+    assert_int_equal(free_groups(form(&policy, requests, 3, &number)), 3);
+    release_all(requests, 3);
+}
+
 static void memory__grows_and_is_kept(void **state)
 {
     (void)state;
@@ -200,6 +220,7 @@ int main(void)
         cmocka_unit_test(limit__opens_the_next_group),
         cmocka_unit_test(tensors_of_one_request__are_members_of_their_own),
         cmocka_unit_test(association__is_that_of_the_tensor_alone),
+        cmocka_unit_test(no_memory__leaves_no_groups),
         cmocka_unit_test(memory__grows_and_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
