@@ -79,14 +79,6 @@ static kolo_status map(const kolo_transport_env *env, const shm_layout *layout, 
 
 static kolo_status build(const kolo_transport_env *env, const shm_layout *layout, void *space, int fd, shm_head **head)
 {
-    /* All ranks are here and ask at the same time, so each counts them all. Not the last half: the tensors need
-     * room too. */
-    uint64_t room = shm_room_bytes(), wanted = (uint64_t)layout->fixed * (uint64_t)layout->ranks;
-    if (wanted > room / 2)
-        return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED,
-                                 "%d ranks with %zu bytes of shared memory each are too much for %llu available bytes; "
-                                 "less KOLO_SHM_WINDOW helps",
-                                 (int)layout->ranks, layout->fixed, (unsigned long long)room);
     struct rlimit limit;
     if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur < layout->fixed) /* the kernel would send SIGXFSZ */
         return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED,

@@ -48,6 +48,8 @@ static kolo_status build(kolo_transport *t)
     if (status == KOLO_OK)
         status = shm_wake_open(t);
     if (status == KOLO_OK)
+        status = shm_room_check(env, &t->layout);
+    if (status == KOLO_OK)
         status = shm_space_reserve(env, &t->layout, &t->space);
     if (status == KOLO_OK)
         status = shm_segment_create(env, &t->layout, t->space, &t->memory_fd, &t->head);

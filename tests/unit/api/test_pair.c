@@ -3,6 +3,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -292,6 +293,104 @@ static void unnamed__that_was_refused_does_not_count(void **state)
     play_both(fail_then_add_unnamed, add_unnamed, KOLO_OK);
 }
 
+/* ---- memory ------------------------------------------------------------------------------------------------------- */
+
+/* Whether the mapping that holds it is a segment that the other rank has mapped too. */
+static bool is_shared(const void *memory)
+{
+    char line[512];
+    bool shared = false;
+    FILE *maps = fopen("/proc/self/maps", "re");
+    while (maps != NULL && fgets(line, sizeof(line), maps) != NULL) {
+        unsigned long start, end;
+        if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= (uintptr_t)memory && (uintptr_t)memory < end)
+            shared = strstr(line, "rw-s") != NULL && strstr(line, "memfd:kolo") != NULL;
+    }
+    if (maps != NULL)
+        fclose(maps);
+    return shared;
+}
+
+static void add_in_kolos_memory(player *p, kolo_context *ctx)
+{
+    static const int64_t counts[] = {1, 1000, 300000, 700001};
+    const char *heap = getenv("KOLO_SHM_HEAP");
+    for (int i = 0; i < 8; i++) {
+        const int64_t *count = &counts[i % 4];
+        void *memory = NULL;
+        CHECK(p, kolo_alloc(ctx, (size_t)*count * sizeof(float), &memory) == KOLO_OK);
+        CHECK(p, kolo_last_error()->status == KOLO_OK);
+        CHECK(p, is_shared(memory) == (heap == NULL || strcmp(heap, "0") != 0));
+        float *data = memory;
+        for (int64_t e = 0; e < *count; e++) {
+            CHECK(p, data[e] == 0);
+            data[e] = (float)(e % 1000 + p->rank);
+        }
+        kolo_args args = host_args("kolo's", data, count);
+        CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK);
+        for (int64_t e = 0; e < *count; e++)
+            CHECK(p, data[e] == (float)(2 * (e % 1000) + 1));
+        if (i != 3) /* that goes with the context */
+            CHECK(p, kolo_free(ctx, memory) == KOLO_OK);
+    }
+}
+
+static void alloc__shared_by_both_ranks(void **state)
+{
+    (void)state;
+    play_both(add_in_kolos_memory, add_in_kolos_memory, KOLO_OK);
+    setenv("KOLO_SHM_HEAP", "0", 1);
+    play_both(add_in_kolos_memory, add_in_kolos_memory, KOLO_OK);
+    unsetenv("KOLO_SHM_HEAP");
+}
+
+/* The first that is too large for the heap says so, the second does not. */
+static void outgrow_the_heap(player *p, kolo_context *ctx)
+{
+    void *first = NULL, *second = NULL, *fits = NULL;
+    CHECK(p, kolo_alloc(ctx, 3 << 20, &first) == KOLO_OK && !is_shared(first));
+    CHECK(p, kolo_alloc(ctx, 3 << 20, &second) == KOLO_OK && !is_shared(second));
+    pthread_mutex_lock(&p->log.lock);
+    const char *once = strstr(p->log.text, "kolo_alloc: private memory");
+    CHECK(p, once != NULL && strstr(once + 1, "kolo_alloc: private memory") == NULL);
+    pthread_mutex_unlock(&p->log.lock);
+    CHECK(p, kolo_alloc(ctx, 2 << 20, &fits) == KOLO_OK && is_shared(fits));
+    CHECK(p, kolo_free(ctx, first) == KOLO_OK && kolo_free(ctx, second) == KOLO_OK);
+    CHECK(p, kolo_free(ctx, second) == KOLO_ERR_INVALID && kolo_free(ctx, (char *)fits + 4096) == KOLO_ERR_INVALID);
+    CHECK(p, kolo_free(ctx, fits) == KOLO_OK && kolo_free(ctx, fits) == KOLO_ERR_INVALID);
+}
+
+static void alloc__no_room__private(void **state)
+{
+    (void)state;
+    setenv("KOLO_SHM_HEAP", "2M", 1);
+    setenv("KOLO_LOG", "debug", 1);
+    play_both(outgrow_the_heap, outgrow_the_heap, KOLO_OK);
+    unsetenv("KOLO_SHM_HEAP");
+    unsetenv("KOLO_LOG");
+}
+
+/* A peer that is late may still store there. */
+static void free_after_the_end(player *p, kolo_context *ctx)
+{
+    void *before = NULL, *after = NULL;
+    CHECK(p, kolo_alloc(ctx, 8192, &before) == KOLO_OK);
+    if (p->rank == 0)
+        set_a_deadline(p, ctx);
+    else
+        stay_away(p, ctx);
+    CHECK(p, kolo_free(ctx, before) == KOLO_OK);
+    CHECK(p, kolo_free(ctx, before) == KOLO_ERR_INVALID);
+    CHECK(p, kolo_alloc(ctx, 8192, &after) == KOLO_OK && is_shared(after) && after != before);
+    memset(before, 1, 8192);
+}
+
+static void free__broken_job__goes_to_nobody_else(void **state)
+{
+    (void)state;
+    play_both(free_after_the_end, free_after_the_end, KOLO_ERR_TIMEOUT);
+}
+
 int main(void)
 {
     host_clear_environment();
@@ -302,6 +401,9 @@ int main(void)
         cmocka_unit_test(wait__that_passes_leaves_the_operation_alone),
         cmocka_unit_test(deadline__names_who_is_missing_on_both_ranks),
         cmocka_unit_test(unnamed__that_was_refused_does_not_count),
+        cmocka_unit_test(alloc__shared_by_both_ranks),
+        cmocka_unit_test(alloc__no_room__private),
+        cmocka_unit_test(free__broken_job__goes_to_nobody_else),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
