@@ -1,29 +1,35 @@
 #!/usr/bin/env python3
-"""Kolo beside its peers: builds a driver for every installed MPI, runs them and kolo-perf in turn, writes a table.
+"""Kolo beside its peers: builds a driver for every peer that is installed, runs them and kolo-perf in turn, and writes
+tables and plots.
 
-    benchmarks/peers/run.py --build build/release --ranks 2,4 --out benchmarks/results/today
+    benchmarks/peers/run.py --build build/release --out benchmarks/results/today
+    benchmarks/peers/run.py --build build/release --out /tmp/look --quick
 
-Absolute times drift from minute to minute, so everything is measured in rounds, each round every program in turn, and
-in another order each time; a ratio is the median of the rounds' ratios. All programs use the same harness: the same
-clock, buffers and barriers. The floor is what memcpy of the same bytes takes with all ranks copying at once, in the
-same rounds.
+All programs use the same harness: the same clock, buffers, barriers and statistics. memcpy is the floor: what copying
+the same bytes takes with all ranks at it at once, in the same rounds. A run that was interrupted, or ended by --limit,
+goes on where it stopped when it is started again with the same arguments: what was measured is in OUT/samples.json.
 """
 import argparse
+import hashlib
 import json
 import os
-import platform
-import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import peers  # noqa: E402
 import report  # noqa: E402
+import rounds  # noqa: E402
 
 FLOOR = "memcpy"
-# Small operations need many iterations for a stable median; large ones take long enough. (up to bytes, iterations)
-RANGES = [(16 << 10, 1000), (1 << 20, 100), (1 << 60, 10)]
+EXIT_UNFINISHED = 3
+# Sizes that one start of a program sweeps. Small ones together, as starting takes longer than measuring them; large ones
+# alone, so that the programs' turns stay close in time.
+SWEEP_ENDS = [4 << 10, 1 << 20, 16 << 20]
+QUICK = {"rounds": 3, "max": 16 << 20, "factor": 16, "budget": 10}
+FULL = {"rounds": 8, "max": 256 << 20, "factor": 4, "budget": 25}
 
 
 def parse_size(text):
@@ -38,44 +44,52 @@ def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--build", default="build/release", help="Kolo's build folder (build/release)")
     parser.add_argument("--no-kolo", action="store_true", help="only the peers")
+    parser.add_argument("--mpi", action="append", default=[], metavar="NAME=PREFIX", help="one more MPI's prefix")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=COMMAND",
                         help="one more program with kolo-perf's options; {ranks} in COMMAND becomes their number")
     parser.add_argument("--only", help="only the programs of these names, with commas")
     parser.add_argument("--ranks", default="2,4", help="numbers of ranks, with commas (2,4)")
-    parser.add_argument("--mode", choices=["isolated", "b2b", "both"], default="isolated")
-    parser.add_argument("--rounds", type=int, default=8, help="(8)")
+    parser.add_argument("--mode", choices=["isolated", "b2b", "both"], default="both")
+    parser.add_argument("--quick", action="store_true", help="a look: 3 rounds, fewer sizes, 10 ms each")
+    parser.add_argument("--rounds", type=int, help="(8)")
     parser.add_argument("--min", type=parse_size, default=4, help="smallest size (4)")
-    parser.add_argument("--max", type=parse_size, default=64 << 20, help="largest size (64M)")
-    parser.add_argument("--factor", type=int, default=4, help="from size to size (4)")
-    parser.add_argument("--effort", type=float, default=1.0, help="scales the iterations (1.0)")
-    parser.add_argument("--async", dest="in_flight", type=int, default=0,
-                        help="tensors in flight (0: one synchronous call)")
+    parser.add_argument("--max", type=parse_size, help="largest size (256M)")
+    parser.add_argument("--factor", type=int, help="from size to size (4)")
+    parser.add_argument("--budget", type=int, help="milliseconds of one size, place and round (25)")
+    parser.add_argument("--limit", type=float, help=f"seconds; then stop, with exit status {EXIT_UNFINISHED}")
+    parser.add_argument("--report-only", action="store_true", help="from what is in OUT already")
     parser.add_argument("--out", required=True, help="folder for report.md, report.json and the plots")
     options = parser.parse_args()
-    if options.rounds < 1 or options.factor < 2 or options.min < 1 or options.min > options.max:
-        parser.error("--rounds from 1, --factor from 2, --min from 1 and at most --max")
+    for name, value in (QUICK if options.quick else FULL).items():
+        if getattr(options, name) is None:
+            setattr(options, name, value)
+    if options.rounds < 1 or options.factor < 2 or options.budget < 1 or not 1 <= options.min <= options.max:
+        parser.error("--rounds and --budget from 1, --factor from 2, --min from 1 and at most --max")
     try:
         options.rank_counts = [int(text) for text in options.ranks.split(",")]
     except ValueError:
         parser.error(f"--ranks {options.ranks}: expected numbers with commas")
     if min(options.rank_counts) < 1:
         parser.error(f"--ranks {options.ranks}: at least one rank")
+    options.modes = ["isolated", "b2b"] if options.mode == "both" else [options.mode]
     return options, parser
 
 
 def choose_participants(options, parser, build_folder):
     """-> (all-reduce programs, the program that measures the floor)."""
-    chosen = []
     try:
-        if not options.no_kolo:
-            chosen += peers.kolo(options.build)
-        chosen += peers.installed_peers(build_folder)
+        chosen = [] if options.no_kolo else peers.kolo(options.build)
+        found, missing = peers.installed(build_folder)
+        chosen += found
+        chosen += [peers.other_mpi(text, build_folder) for text in options.mpi]
         chosen += [peers.custom(text) for text in options.peer]
-    except (FileNotFoundError, ValueError, subprocess.CalledProcessError) as error:
+    except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
+    for line in missing:
+        print(line, file=sys.stderr)
     if not chosen:
         parser.error("nothing to measure: no Kolo, no peer")
-    floor = peers.Participant(FLOOR, next((p for p in chosen if not p.is_kolo), chosen[0]).command)
+    floor = peers.Participant(FLOOR, chosen[0].command)
     if options.only:
         names = options.only.split(",")
         unknown = set(names) - {p.name for p in chosen}
@@ -86,85 +100,108 @@ def choose_participants(options, parser, build_folder):
 
 
 def sweeps(options):
-    """The sizes, cut into ranges of one iteration count each: [(first, last, iterations)]."""
+    """The sizes, cut into sweeps: [(first, last)]."""
     sizes = [options.min]
     while sizes[-1] * options.factor <= options.max:
         sizes.append(sizes[-1] * options.factor)
     low = 0
-    for limit, iterations in RANGES:
-        part = [size for size in sizes if low < size <= limit]
-        low = limit
+    for end in [*SWEEP_ENDS, *(size for size in sizes if size > SWEEP_ENDS[-1])]:
+        part = [size for size in sizes if low < size <= end]
+        low = end
         if part:
-            yield part[0], part[-1], max(1, round(iterations * options.effort))
+            yield part[0], part[-1]
 
 
-def run_once(participant, operation, ranks, mode, sweep, options):
-    """One program over one range of sizes. -> its JSON results; None when it failed (reported)."""
-    first, last, iterations = sweep
-    with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(folder, "result.json")
-        command = [*participant.command(ranks), operation, *participant.options, "--json", path, "--mode", mode]
-        command += ["-b", str(first), "-e", str(last), "-f", str(options.factor)]
-        command += ["-n", str(iterations), "-w", str(max(2, iterations // 10)), "-c", "1"]
-        if options.in_flight > 0 and operation == "allreduce":
-            command += ["--async", str(options.in_flight)]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                              start_new_session=True) as job:
-            try:
-                output, _ = job.communicate(timeout=600)
-            except subprocess.TimeoutExpired:
-                os.killpg(job.pid, signal.SIGKILL)
-                output, _ = job.communicate()
-                output += "\nended after 600 s"
-        if job.returncode != 0:
-            line = " ".join(command)
-            print(f"{participant.name}: failed with status {job.returncode}: {line}\n{output[-2000:]}", file=sys.stderr)
-            return None
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)["results"]
+def library_digest(options):
+    """What tells one build of Kolo from another, so that no table mixes two."""
+    if options.no_kolo:
+        return None
+    for name in ("libkolo.so.1", "libkolo.so"):
+        path = os.path.join(options.build, "lib", name)
+        if os.path.exists(path):
+            with open(path, "rb") as file:
+                return hashlib.sha256(file.read()).hexdigest()[:16]
+    return None
 
 
-def measure(options, participants, floor, ranks, mode, samples, failed):
-    """All rounds. samples[(ranks, mode, place, bytes)][name] = [row of round 0, ...]; a round lost is None."""
-    everyone = [*participants, floor]
+def commit():
+    here = os.path.dirname(os.path.abspath(__file__))
+    done = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip() or "unknown"
+
+
+class Samples:
+    """What was measured, on disk after every sweep. A sweep is known by (round, ranks, mode, first size)."""
+
+    def __init__(self, options, participants):
+        self.path = os.path.join(options.out, "samples.json")
+        self.settings = {"programs": [p.name for p in participants], "kolo": [p.name for p in participants if p.is_kolo],
+                         "factor": options.factor, "budget_ms": options.budget, "library": library_digest(options),
+                         "machine": rounds.machine()}
+        self.commit = commit()
+        self.sweeps = {}
+        self.failed = []  # [name, ranks]: not started again
+        if os.path.exists(self.path):
+            self.load()
+
+    def load(self):
+        with open(self.path, encoding="utf-8") as file:
+            data = json.load(file)
+        for key, value in self.settings.items():
+            if data["settings"].get(key) != value:
+                sys.exit(f"{self.path} was measured with {key} {data['settings'].get(key)}, not {value}: choose another "
+                         "--out, or remove it")
+        self.commit = data["commit"]
+        self.failed = data["failed"]
+        self.sweeps = {tuple(key): rows for key, rows in data["sweeps"]}
+
+    def save(self):
+        with open(self.path + ".new", "w", encoding="utf-8") as file:
+            json.dump({"settings": self.settings, "commit": self.commit, "failed": self.failed,
+                       "sweeps": list(self.sweeps.items())}, file)
+        os.replace(self.path + ".new", self.path)
+
+
+def measure_sweep(options, everyone, key, last, turn, samples):
+    """Every program over one range of sizes, in this turn's order. -> {name: rows}"""
+    round_index, ranks, mode, first = key
+    arguments = ["--mode", mode, "-b", str(first), "-e", str(last), "-f", str(options.factor)]
+    arguments += ["--budget", str(options.budget), "-n", "20000", "-w", "2000"]
+    arguments += ["-c", "1" if round_index == 0 else "0"]  # checking large results takes longer than measuring them
+    found = {}
+    for participant in rounds.rotated(everyone, turn):
+        if [participant.name, ranks] in samples.failed:
+            continue
+        operation = FLOOR if participant.name == FLOOR else "allreduce"
+        rows = rounds.run_once(participant, ranks, [operation, *arguments])
+        if rows is None:
+            samples.failed.append([participant.name, ranks])
+            continue
+        found[participant.name] = [{"bytes": row["bytes"], **{place: report.kept(row[place]) for place in report.PLACES}}
+                                   for row in rows]
+    return found
+
+
+def measure(options, participants, floor, samples):
+    """Whatever is not measured yet; False when the time was up before the end."""
+    begin = time.monotonic()
+    turn = 0
     for round_index in range(options.rounds):
-        shift = round_index % len(everyone)
-        order = everyone[shift:] + everyone[:shift]
-        if round_index % 2 == 1:
-            order.reverse()
-        for sweep in sweeps(options):
-            for participant in order:
-                if (participant.name, ranks) in failed:
-                    continue
-                operation = FLOOR if participant is floor else "allreduce"
-                rows = run_once(participant, operation, ranks, mode, sweep, options)
-                if rows is None:
-                    failed.add((participant.name, ranks))
-                    continue
-                for row in rows:
-                    for place in ("in_place", "out_of_place"):
-                        cell = samples.setdefault((ranks, mode, place, row["bytes"]), {})
-                        cell.setdefault(participant.name, []).append(row[place])
-        print(f"{ranks} ranks, {mode}: round {round_index + 1} of {options.rounds}", file=sys.stderr, flush=True)
-
-
-def machine():
-    model = "unknown"
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as file:
-            model = next((line.split(":", 1)[1].strip() for line in file if line.startswith("model name")), model)
-    except OSError:
-        pass
-    return {"cpu": model, "cores": peers.cores(), "kernel": platform.release()}
-
-
-def measure_all(options, participants, floor):
-    samples = {}
-    failed = set()
-    for ranks in options.rank_counts:
-        for mode in ["isolated", "b2b"] if options.mode == "both" else [options.mode]:
-            measure(options, participants, floor, ranks, mode, samples, failed)
-    return samples, failed
+        for ranks in options.rank_counts:
+            for mode in options.modes:
+                for first, last in sweeps(options):
+                    key = (round_index, ranks, mode, first)
+                    turn += 1
+                    if key in samples.sweeps:
+                        continue
+                    if options.limit is not None and time.monotonic() - begin > options.limit:
+                        return False
+                    samples.sweeps[key] = measure_sweep(options, [*participants, floor], key, last, turn, samples)
+                    samples.save()
+        print(f"round {round_index + 1} of {options.rounds}: {time.monotonic() - begin:.0f} s", file=sys.stderr,
+              flush=True)
+    return True
 
 
 def main():
@@ -172,15 +209,16 @@ def main():
     with tempfile.TemporaryDirectory(prefix="kolo-peers-") as build_folder:
         participants, floor = choose_participants(options, parser, build_folder)
         os.makedirs(options.out, exist_ok=True)
-        samples, failed = measure_all(options, participants, floor)
-    if not samples:
-        sys.exit("every program failed")
-    kolo_names = [p.name for p in participants if p.is_kolo]
-    cells = report.summarise(samples, kolo_names, FLOOR)
-    settings = {"rounds": options.rounds, "in_flight": options.in_flight, "machine": machine(),
-                "failed": sorted(f"{name} on {ranks} ranks" for name, ranks in failed)}
-    report.write(options.out, cells, [p.name for p in participants], kolo_names, FLOOR, settings)
-    if failed:
+        samples = Samples(options, participants)
+        finished = options.report_only or measure(options, participants, floor, samples)
+    if not any(samples.sweeps.values()):
+        sys.exit("nothing was measured")
+    report.write(options.out, samples, FLOOR)
+    if not finished:
+        print(f"not finished: start it again with the same arguments to go on ({len(samples.sweeps)} sweeps are done)",
+              file=sys.stderr)
+        sys.exit(EXIT_UNFINISHED)
+    if samples.failed:
         sys.exit(1)
 
 

@@ -56,7 +56,8 @@ static bool init(run *r, const perf_options *options, const perf_backend *backen
 {
     *r = (run){.options = options, .backend = backend};
     size_t bytes;
-    r->samples = malloc((size_t)options->iterations * sizeof *r->samples);
+    int most = options->iterations > options->warmup ? options->iterations : options->warmup;
+    r->samples = malloc((size_t)most * sizeof *r->samples);
     if (r->samples == NULL || !buffer_bytes(options, &bytes)) {
         fprintf(stderr, "%s: rank %d: not enough memory; choose a smaller -n, -e or --async\n", backend->program,
                 backend->rank);

@@ -7,8 +7,10 @@
 static void write_timing(FILE *out, const char *name, const perf_timing *timing)
 {
     fprintf(out,
-            "\"%s\": {\"min_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, \"algbw_gbs\": %.6f, \"busbw_gbs\": %.6f, ",
-            name, timing->us.min, timing->us.p50, timing->us.p99, timing->algbw_gbs, timing->busbw_gbs);
+            "\"%s\": {\"iterations\": %d, \"time_us\": %.3f, \"min_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, "
+            "\"algbw_gbs\": %.6f, \"busbw_gbs\": %.6f, ",
+            name, timing->iterations, timing->time_us, timing->us.min, timing->us.p50, timing->us.p99,
+            timing->algbw_gbs, timing->busbw_gbs);
     if (timing->wrong == PERF_NOT_CHECKED)
         fprintf(out, "\"wrong\": null}");
     else
