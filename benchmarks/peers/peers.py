@@ -6,7 +6,7 @@ import subprocess
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PERF = os.path.join(HERE, "..", "perf")
-HARNESS = ["kinds", "options", "stats", "reference", "buffers", "measure", "table", "json", "harness"]
+HARNESS = ["kinds", "options", "stats", "reference", "buffers", "measure", "table", "json", "turns", "harness"]
 
 # Each has sizes at which it is the fastest of the three.
 OPEN_MPI = {
@@ -17,8 +17,6 @@ OPEN_MPI = {
     # Without the last two it refuses UCX where there is no InfiniBand.
     "openmpi-ucx": ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices", "any"],
 }
-# Loopback is 1.5 times as slow as shared memory at best: nothing else is to be chosen on one machine.
-UCX_ON_ONE_HOST = ["env", "UCX_TLS=self,posix,cma"]
 
 
 class Participant:
@@ -69,7 +67,7 @@ def hydra_command(launcher, driver):
     """MPICH's launcher. MPICH knows no yielding, so on too few cores it can only be left to the scheduler."""
     def command(ranks):
         placed = ["-bind-to", "core" if ranks <= cores() else "none"]
-        return [*UCX_ON_ONE_HOST, launcher, "-np", str(ranks), *placed, driver]
+        return [launcher, "-np", str(ranks), *placed, driver]
     return command
 
 

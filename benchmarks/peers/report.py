@@ -25,15 +25,14 @@ def ratio_of(above, below):
             "rounds": len(ratios)}
 
 
-def by_cell(sweeps):
+def by_cell(rounds):
     """{(ranks, mode, place, bytes): {program: {round: figures}}}"""
     cells = {}
-    for (round_index, ranks, mode, _), programs in sweeps.items():
-        for name, rows in programs.items():
-            for row in rows:
-                for place in PLACES:
-                    cell = cells.setdefault((ranks, mode, place, row["bytes"]), {})
-                    cell.setdefault(name, {})[round_index] = row[place]
+    for (ranks, _, round_index), measured in rounds.items():
+        for mode, place, size, programs in measured:
+            cell = cells.setdefault((ranks, mode, place, size), {})
+            for name, figures in programs.items():
+                cell.setdefault(name, {})[round_index] = figures
     return cells
 
 
@@ -42,12 +41,12 @@ def order_of(key):
     return ranks, mode != "isolated", place, size
 
 
-def summarise(sweeps, kolo_names, floor):
+def summarise(rounds, kolo_names, floor):
     """One cell per (ranks, mode, place, bytes): every program's figures, and Kolo against the best peer and the floor.
 
     speedup: the best peer's time over Kolo's (above 1: Kolo is faster). over_floor: Kolo's time over memcpy's."""
     cells = []
-    for key, programs in sorted(by_cell(sweeps).items(), key=lambda item: order_of(item[0])):
+    for key, programs in sorted(by_cell(rounds).items(), key=lambda item: order_of(item[0])):
         ranks, mode, place, size = key
         figures = {name: {figure: round(statistics.median(row[figure] for row in rows.values()), 3)
                           for figure in FIGURES} for name, rows in programs.items()}
@@ -143,9 +142,9 @@ def worst_cells(cells, name):
 def introduction(samples, cells, floor):
     settings = samples.settings
     host = settings["machine"]
-    rounds = 1 + max(key[0] for key in samples.sweeps)
+    rounds = 1 + max(key[2] for key in samples.rounds)
     return [f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}; Kolo {samples.commit}. Sum of floats, "
-            f"{rounds} rounds, each with every program in turn.", "",
+            f"{rounds} rounds (above 16 MiB half as many), each with every program in turn.", "",
             "Microseconds: isolated the median (p99) of the iterations, each after a barrier, of the slowest rank; b2b, "
             "without a barrier between, their mean (p99) over the ranks; of all this the median over the rounds. "
             "\"against it\" is the best peer's time over Kolo's, the median of the rounds' ratios with its quartiles; above "
@@ -155,7 +154,7 @@ def introduction(samples, cells, floor):
 
 def write(folder, samples, floor):
     names, ours = samples.settings["programs"], samples.settings["kolo"]
-    cells = summarise(samples.sweeps, ours, floor)
+    cells = summarise(samples.rounds, ours, floor)
     lines = ["# All-reduce: Kolo and its peers", ""]
     for name in ours:
         worst = worst_cells(cells, name)

@@ -6,7 +6,8 @@ tables and plots.
     benchmarks/peers/run.py --build build/release --out /tmp/look --quick
 
 All programs use the same harness: the same clock, buffers, barriers and statistics. memcpy is the floor: what copying
-the same bytes takes with all ranks at it at once, in the same rounds. A run that was interrupted, or ended by --limit,
+the same bytes takes with all ranks at it at once, in the same rounds. Above 16 MiB programs are started anew for each
+turn, and there are half as many rounds. A run that was interrupted, or ended by --limit,
 goes on where it stopped when it is started again with the same arguments: what was measured is in OUT/samples.json.
 """
 import argparse
@@ -25,11 +26,9 @@ import rounds  # noqa: E402
 
 FLOOR = "memcpy"
 EXIT_UNFINISHED = 3
-# Sizes that one start of a program sweeps. Small ones together, as starting takes longer than measuring them; large ones
-# alone, so that the programs' turns stay close in time.
-SWEEP_ENDS = [4 << 10, 1 << 20, 16 << 20]
-QUICK = {"rounds": 3, "max": 16 << 20, "factor": 16, "budget": 10}
-FULL = {"rounds": 8, "max": 256 << 20, "factor": 4, "budget": 25}
+RESIDENT_BYTES = 16 << 20  # all programs' buffers up to here fit into memory together
+QUICK = {"rounds": 8, "max": 16 << 20, "factor": 16, "budget": 5}
+FULL = {"rounds": 16, "max": 256 << 20, "factor": 4, "budget": 10}
 
 
 def parse_size(text):
@@ -50,12 +49,12 @@ def parse_arguments():
     parser.add_argument("--only", help="only the programs of these names, with commas")
     parser.add_argument("--ranks", default="2,4", help="numbers of ranks, with commas (2,4)")
     parser.add_argument("--mode", choices=["isolated", "b2b", "both"], default="both")
-    parser.add_argument("--quick", action="store_true", help="a look: 3 rounds, fewer sizes, 10 ms each")
-    parser.add_argument("--rounds", type=int, help="(8)")
+    parser.add_argument("--quick", action="store_true", help="a look: 8 rounds, fewer sizes, 5 ms each")
+    parser.add_argument("--rounds", type=int, help="(16)")
     parser.add_argument("--min", type=parse_size, default=4, help="smallest size (4)")
     parser.add_argument("--max", type=parse_size, help="largest size (256M)")
     parser.add_argument("--factor", type=int, help="from size to size (4)")
-    parser.add_argument("--budget", type=int, help="milliseconds of one size, place and round (25)")
+    parser.add_argument("--budget", type=int, help="milliseconds of one size, place and round (10)")
     parser.add_argument("--limit", type=float, help=f"seconds; then stop, with exit status {EXIT_UNFINISHED}")
     parser.add_argument("--report-only", action="store_true", help="from what is in OUT already")
     parser.add_argument("--out", required=True, help="folder for report.md, report.json and the plots")
@@ -76,7 +75,6 @@ def parse_arguments():
 
 
 def choose_participants(options, parser, build_folder):
-    """-> (all-reduce programs, the program that measures the floor)."""
     try:
         chosen = [] if options.no_kolo else peers.kolo(options.build)
         found, missing = peers.installed(build_folder)
@@ -89,27 +87,22 @@ def choose_participants(options, parser, build_folder):
         print(line, file=sys.stderr)
     if not chosen:
         parser.error("nothing to measure: no Kolo, no peer")
-    floor = peers.Participant(FLOOR, chosen[0].command)
     if options.only:
         names = options.only.split(",")
         unknown = set(names) - {p.name for p in chosen}
         if unknown:
             parser.error(f"--only {','.join(sorted(unknown))}: there are {', '.join(p.name for p in chosen)}")
         chosen = [p for p in chosen if p.name in names]
-    return chosen, floor
+    return chosen
 
 
-def sweeps(options):
-    """The sizes, cut into sweeps: [(first, last)]."""
+def size_groups(options):
+    """The sizes that are measured together: up to RESIDENT_BYTES all, above each for itself."""
     sizes = [options.min]
     while sizes[-1] * options.factor <= options.max:
         sizes.append(sizes[-1] * options.factor)
-    low = 0
-    for end in [*SWEEP_ENDS, *(size for size in sizes if size > SWEEP_ENDS[-1])]:
-        part = [size for size in sizes if low < size <= end]
-        low = end
-        if part:
-            yield part[0], part[-1]
+    small = [size for size in sizes if size <= RESIDENT_BYTES]
+    return ([small] if small else []) + [[size] for size in sizes if size > RESIDENT_BYTES]
 
 
 def library_digest(options):
@@ -132,7 +125,8 @@ def commit():
 
 
 class Samples:
-    """What was measured, on disk after every sweep. A sweep is known by (round, ranks, mode, first size)."""
+    """What was measured, on disk after every round of a group of sizes, which is known by (ranks, first size, round).
+    rounds[key] = [[mode, place, bytes, {program: figures}], ...]"""
 
     def __init__(self, options, participants):
         self.path = os.path.join(options.out, "samples.json")
@@ -140,8 +134,8 @@ class Samples:
                          "factor": options.factor, "budget_ms": options.budget, "library": library_digest(options),
                          "machine": rounds.machine()}
         self.commit = commit()
-        self.sweeps = {}
-        self.failed = []  # [name, ranks]: not started again
+        self.rounds = {}
+        self.failed = []  # [program, ranks]: not started again
         if os.path.exists(self.path):
             self.load()
 
@@ -154,69 +148,116 @@ class Samples:
                          "--out, or remove it")
         self.commit = data["commit"]
         self.failed = data["failed"]
-        self.sweeps = {tuple(key): rows for key, rows in data["sweeps"]}
+        self.rounds = {tuple(key): cells for key, cells in data["rounds"]}
 
     def save(self):
         with open(self.path + ".new", "w", encoding="utf-8") as file:
             json.dump({"settings": self.settings, "commit": self.commit, "failed": self.failed,
-                       "sweeps": list(self.sweeps.items())}, file)
+                       "rounds": list(self.rounds.items())}, file)
         os.replace(self.path + ".new", self.path)
 
 
-def measure_sweep(options, everyone, key, last, turn, samples):
-    """Every program over one range of sizes, in this turn's order. -> {name: rows}"""
-    round_index, ranks, mode, first = key
-    arguments = ["--mode", mode, "-b", str(first), "-e", str(last), "-f", str(options.factor)]
-    arguments += ["--budget", str(options.budget), "-n", "20000", "-w", "2000"]
-    arguments += ["-c", "1" if round_index == 0 else "0"]  # checking large results takes longer than measuring them
-    found = {}
-    for participant in rounds.rotated(everyone, turn):
-        if [participant.name, ranks] in samples.failed:
-            continue
-        operation = FLOOR if participant.name == FLOOR else "allreduce"
-        rows = rounds.run_once(participant, ranks, [operation, *arguments])
-        if rows is None:
-            samples.failed.append([participant.name, ranks])
-            continue
-        found[participant.name] = [{"bytes": row["bytes"], **{place: report.kept(row[place]) for place in report.PLACES}}
-                                   for row in rows]
-    return found
+def measure_cell(jobs, names, mode, place, size, checks):
+    """One turn of everybody, and of the floor: {program: figures}"""
+    found = jobs.round("allreduce", mode, size, place, checks=checks)
+    floor = jobs.turn(names[jobs.turn_count % len(names)], FLOOR, mode, size, place)
+    if floor is not None:
+        found[FLOOR] = floor
+    return {name: report.kept(timing) for name, timing in found.items()}
 
 
-def measure(options, participants, floor, samples):
-    """Whatever is not measured yet; False when the time was up before the end."""
-    begin = time.monotonic()
-    turn = 0
-    for round_index in range(options.rounds):
-        for ranks in options.rank_counts:
-            for mode in options.modes:
-                for first, last in sweeps(options):
-                    key = (round_index, ranks, mode, first)
-                    turn += 1
-                    if key in samples.sweeps:
-                        continue
-                    if options.limit is not None and time.monotonic() - begin > options.limit:
-                        return False
-                    samples.sweeps[key] = measure_sweep(options, [*participants, floor], key, last, turn, samples)
-                    samples.save()
-        print(f"round {round_index + 1} of {options.rounds}: {time.monotonic() - begin:.0f} s", file=sys.stderr,
-              flush=True)
-    return True
+class TimeUp(Exception):
+    pass
+
+
+class Measurement:
+    """All rounds that are still to be measured."""
+
+    def __init__(self, options, participants, samples):
+        self.options = options
+        self.participants = participants
+        self.samples = samples
+        self.begin = time.monotonic()
+
+    def able(self, ranks):
+        return [p for p in self.participants if [p.name, ranks] not in self.samples.failed]
+
+    def jobs(self, participants, ranks, sizes):
+        return rounds.Jobs(participants, ranks, sizes[-1], self.options.budget)
+
+    def one_round(self, jobs, key, sizes):
+        """Checks results in the first round only: for large ones that takes longer than measuring them."""
+        ranks, _, round_index = key
+        names = list(jobs.jobs)
+        cells = [[mode, place, size, measure_cell(jobs, names, mode, place, size, int(round_index == 0))]
+                 for size in sizes for mode in self.options.modes for place in report.PLACES]
+        self.samples.failed += [[name, ranks] for name in jobs.failed if [name, ranks] not in self.samples.failed]
+        return cells
+
+    def keep(self, key, cells):
+        known = self.samples.rounds.setdefault(key, [])
+        for cell in cells:
+            same = next((old for old in known if old[:3] == cell[:3]), None)
+            if same is None:
+                known.append(cell)
+            else:
+                same[3].update(cell[3])
+
+    def finish_round(self, key):
+        self.samples.save()
+        ranks, size, round_index = key
+        print(f"{time.monotonic() - self.begin:4.0f} s: {ranks} ranks, from {report.human(size)}, round {round_index + 1}",
+              file=sys.stderr, flush=True)
+
+    def check_time(self):
+        if self.options.limit is not None and time.monotonic() - self.begin > self.options.limit:
+            raise TimeUp
+
+    def resident(self, ranks, sizes, keys):
+        """All programs stay started, and take turns for every cell."""
+        with self.jobs(self.able(ranks), ranks, sizes) as jobs:
+            for key in keys:
+                self.check_time()
+                self.keep(key, self.one_round(jobs, key, sizes))
+                self.finish_round(key)
+
+    def one_by_one(self, ranks, sizes, keys):
+        """Only one program's buffers fit into memory: each is started for its turn."""
+        for key in keys:
+            self.check_time()
+            for participant in rounds.rotated(self.able(ranks), key[2]):
+                with self.jobs([participant], ranks, sizes) as jobs:
+                    self.keep(key, self.one_round(jobs, key, sizes))
+            self.finish_round(key)
+
+    def run(self):
+        for ranks in self.options.rank_counts:
+            for sizes in size_groups(self.options):
+                large = sizes[0] > RESIDENT_BYTES
+                count = max(1, self.options.rounds // 2) if large else self.options.rounds
+                keys = [key for key in ((ranks, sizes[0], index) for index in range(count))
+                        if key not in self.samples.rounds]
+                if keys:
+                    (self.one_by_one if large else self.resident)(ranks, sizes, keys)
 
 
 def main():
     options, parser = parse_arguments()
     with tempfile.TemporaryDirectory(prefix="kolo-peers-") as build_folder:
-        participants, floor = choose_participants(options, parser, build_folder)
+        participants = choose_participants(options, parser, build_folder)
         os.makedirs(options.out, exist_ok=True)
         samples = Samples(options, participants)
-        finished = options.report_only or measure(options, participants, floor, samples)
-    if not any(samples.sweeps.values()):
+        finished = True
+        if not options.report_only:
+            try:
+                Measurement(options, participants, samples).run()
+            except TimeUp:
+                finished = False
+    if not samples.rounds:
         sys.exit("nothing was measured")
     report.write(options.out, samples, FLOOR)
     if not finished:
-        print(f"not finished: start it again with the same arguments to go on ({len(samples.sweeps)} sweeps are done)",
-              file=sys.stderr)
+        print("not finished: started again with the same arguments it goes on", file=sys.stderr)
         sys.exit(EXIT_UNFINISHED)
     if samples.failed:
         sys.exit(1)

@@ -196,12 +196,10 @@ static perf_call call_of(const perf_options *options, const perf_backend *backen
     return call;
 }
 
-static bool measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
-                           double *samples, const perf_row *row, bool in_place, perf_timing *timing)
+bool perf_measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                         double *samples, const perf_row *row, bool in_place, perf_timing *timing)
 {
     perf_call call = call_of(options, backend, memory, row, in_place);
-    if (!in_place || options->checks > 0) /* else the inputs are there: whatever is measured, they are the same */
-        perf_buffers_fill(memory, &call, 1);
     if (call.op != PERF_MEMCPY && !backend->prepare(backend->self, &call))
         return false;
     if (!time_iterations(options, memory, &call, samples, &timing->iterations) ||
@@ -214,10 +212,21 @@ static bool measure_placed(const perf_options *options, const perf_backend *back
     return true;
 }
 
+void perf_measure_fill(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                       const perf_row *row)
+{
+    perf_call call = call_of(options, backend, memory, row, false);
+    perf_buffers_fill(memory, &call, 1);
+}
+
 bool perf_measure(const perf_options *options, const perf_backend *backend, const perf_memory *memory, double *samples,
                   perf_row *row)
 {
     row->bytes = row->count * (int64_t)perf_type_size(row->type);
-    return measure_placed(options, backend, memory, samples, row, false, &row->out_of_place) &&
-           measure_placed(options, backend, memory, samples, row, true, &row->in_place);
+    perf_measure_fill(options, backend, memory, row);
+    if (!perf_measure_placed(options, backend, memory, samples, row, false, &row->out_of_place))
+        return false;
+    if (options->checks > 0) /* which left inputs of their own */
+        perf_measure_fill(options, backend, memory, row);
+    return perf_measure_placed(options, backend, memory, samples, row, true, &row->in_place);
 }

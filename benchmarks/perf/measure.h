@@ -28,9 +28,14 @@ typedef struct perf_row {
 } perf_row;
 
 /* Measures row's op, type, redop, root and count; fills in the rest. Collective. samples: room for options->iterations,
- * and for options->warmup.
- * False when an operation failed (reported). */
+ * and for options->warmup. False when an operation failed (reported). */
 bool perf_measure(const perf_options *options, const perf_backend *backend, const perf_memory *memory, double *samples,
                   perf_row *row);
+
+/* Its parts, for who measures the same again and again: the inputs, and one place. */
+void perf_measure_fill(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                       const perf_row *row);
+bool perf_measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                         double *samples, const perf_row *row, bool in_place, perf_timing *timing);
 
 #endif

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_BUDGET, OPTION_JSON, OPTION_VERSION };
+enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_BUDGET, OPTION_TURNS, OPTION_JSON, OPTION_VERSION };
 
 static const char short_options[] = ":b:e:i:f:n:w:c:d:o:r:t:h";
 
@@ -30,6 +30,7 @@ static const struct option long_options[] = {
     {"buffers", required_argument, NULL, OPTION_BUFFERS},
     {"mode", required_argument, NULL, OPTION_MODE},
     {"budget", required_argument, NULL, OPTION_BUDGET},
+    {"turns", required_argument, NULL, OPTION_TURNS},
     {"json", required_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -174,6 +175,11 @@ static bool parse_own_option(const parser *p, int flag, const char *text)
         return good;
     case OPTION_BUDGET:
         return parse_int(p, "--budget", text, 0, 3600000, &o->budget_ms);
+    case OPTION_TURNS:
+        if (*text == '\0')
+            return reject(p, "--turns: expected the beginning of the FIFOs' names");
+        o->turns = text;
+        return true;
     case OPTION_JSON:
         if (*text == '\0')
             return reject(p, "--json: expected the name of a file to write");
@@ -318,6 +324,7 @@ void perf_options_help(const char *program)
         "  -t, --seconds N          how long idle lasts (10)\n"
         "Results\n"
         "      --json FILE          write them as JSON, too\n"
+        "      --turns PREFIX       no sweep: measure what is asked for on FIFOs, as benchmarks/perf/turns.h says\n"
         "Other\n"
         "  -h, --help               show this text\n"
         "      --version            show the version\n"

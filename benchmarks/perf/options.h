@@ -31,6 +31,7 @@ typedef struct perf_options {
     perf_mode mode;
     perf_buffers buffers;
     const char *json_path; /* NULL: none; points into argv */
+    const char *turns;     /* NULL: a sweep; else the prefix of turns.h's FIFOs; points into argv */
 } perf_options;
 
 typedef enum perf_parse { PERF_PARSE_RUN, PERF_PARSE_HELP, PERF_PARSE_VERSION, PERF_PARSE_BAD } perf_parse;
