@@ -54,6 +54,12 @@ def build_mpi_driver(name, compiler, folder, objects):
     return driver
 
 
+def build_limits(folder):
+    program = os.path.join(folder, "limits")
+    build(["cc", "-std=gnu11", "-D_GNU_SOURCE", "-O2", "-o", program, os.path.join(HERE, "limits.c")])
+    return program
+
+
 def open_mpi_command(launcher, driver, settings):
     def command(ranks):
         placed = ["--bind-to", "core"]

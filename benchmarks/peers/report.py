@@ -16,8 +16,11 @@ def kept(timing):
 
 def ratio_of(above, below):
     """Median and quartiles of the ratios in the rounds that both have: {round: figures}. None without such rounds."""
-    ratios = [above[r]["time_us"] / below[r]["time_us"] for r in sorted(above.keys() & below.keys())
-              if below[r]["time_us"] > 0 and above[r]["time_us"] > 0]
+    return quartiles_of([above[r]["time_us"] / below[r]["time_us"] for r in sorted(above.keys() & below.keys())
+                         if below[r]["time_us"] > 0 and above[r]["time_us"] > 0])
+
+
+def quartiles_of(ratios):
     if not ratios:
         return None
     quartiles = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3

@@ -142,3 +142,9 @@ def machine():
     except OSError:
         pass
     return {"cpu": model, "cores": peers.cores(), "kernel": platform.release()}
+
+
+def commit():
+    done = subprocess.run(["git", "-C", peers.HERE, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True)
+    return done.stdout.strip() or "unknown"

@@ -14,7 +14,6 @@ import argparse
 import hashlib
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -117,13 +116,6 @@ def library_digest(options):
     return None
 
 
-def commit():
-    here = os.path.dirname(os.path.abspath(__file__))
-    done = subprocess.run(["git", "-C", here, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
-                          stderr=subprocess.DEVNULL, text=True)
-    return done.stdout.strip() or "unknown"
-
-
 class Samples:
     """What was measured, on disk after every round of a group of sizes, which is known by (ranks, first size, round).
     rounds[key] = [[mode, place, bytes, {program: figures}], ...]"""
@@ -133,7 +125,7 @@ class Samples:
         self.settings = {"programs": [p.name for p in participants], "kolo": [p.name for p in participants if p.is_kolo],
                          "factor": options.factor, "budget_ms": options.budget, "library": library_digest(options),
                          "machine": rounds.machine()}
-        self.commit = commit()
+        self.commit = rounds.commit()
         self.rounds = {}
         self.failed = []  # [program, ranks]: not started again
         if os.path.exists(self.path):
