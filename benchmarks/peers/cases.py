@@ -91,7 +91,7 @@ def crowded(options, programs, limits):
     sizes = [8, 64 * KIB, MIB]
     tables = {key: Table(key) for key in ("p50_us", "p99_us")}
     yields = []
-    with rounds.Jobs(programs, ranks, MIB, options.budget) as jobs:
+    with rounds.Jobs([p for p in programs if p.fits(ranks)], ranks, MIB, options.budget) as jobs:
         for _ in range(options.rounds):
             yields.append(measured_limits(limits)["yield_ns"] / 1e3)
             for size in sizes:

@@ -12,7 +12,8 @@ HARNESS = ["kinds", "options", "stats", "reference", "buffers", "measure", "tabl
 OPEN_MPI = {
     # Its own shared memory, with single copies through cross-memory attach.
     "openmpi": ["--mca", "pml", "ob1", "--mca", "btl", "vader,self"],
-    # The same, and collectives that are made for shared memory; it does not choose them by itself.
+    # The same, and collectives that are made for shared memory; it does not choose them by itself. They never yield: on
+    # too few cores they take ten times as long as the others.
     "openmpi-sm": ["--mca", "pml", "ob1", "--mca", "btl", "vader,self", "--mca", "coll_sm_priority", "90"],
     # Without the last two it refuses UCX where there is no InfiniBand.
     "openmpi-ucx": ["--mca", "pml", "ucx", "--mca", "pml_ucx_tls", "any", "--mca", "pml_ucx_devices", "any"],
@@ -20,13 +21,18 @@ OPEN_MPI = {
 
 
 class Participant:
-    """name; command(ranks): what to put before kolo-perf's arguments; options: further arguments of its own."""
+    """name; command(ranks): what to put before kolo-perf's arguments; options: further arguments of its own; crowds: also
+    worth a run with more ranks than cores."""
 
-    def __init__(self, name, command, options=(), is_kolo=False):
+    def __init__(self, name, command, options=(), is_kolo=False, crowds=True):
         self.name = name
         self.command = command
         self.options = list(options)
         self.is_kolo = is_kolo
+        self.crowds = crowds
+
+    def fits(self, ranks):
+        return self.crowds or ranks <= cores()
 
 
 def cores():
@@ -82,7 +88,8 @@ def find_open_mpi(folder, objects):
     if not compiler or not launcher:
         return []
     driver = build_mpi_driver("openmpi", compiler, folder, objects)
-    return [Participant(name, open_mpi_command(launcher, driver, settings)) for name, settings in OPEN_MPI.items()]
+    return [Participant(name, open_mpi_command(launcher, driver, settings), crowds=name != "openmpi-sm")
+            for name, settings in OPEN_MPI.items()]
 
 
 def find_mpich(folder, objects):

@@ -12,6 +12,7 @@ goes on where it stopped when it is started again with the same arguments: what 
 """
 import argparse
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -149,15 +150,6 @@ class Samples:
         os.replace(self.path + ".new", self.path)
 
 
-def measure_cell(jobs, names, mode, place, size, checks):
-    """One turn of everybody, and of the floor: {program: figures}"""
-    found = jobs.round("allreduce", mode, size, place, checks=checks)
-    floor = jobs.turn(names[jobs.turn_count % len(names)], FLOOR, mode, size, place)
-    if floor is not None:
-        found[FLOOR] = floor
-    return {name: report.kept(timing) for name, timing in found.items()}
-
-
 class TimeUp(Exception):
     pass
 
@@ -172,17 +164,22 @@ class Measurement:
         self.begin = time.monotonic()
 
     def able(self, ranks):
-        return [p for p in self.participants if [p.name, ranks] not in self.samples.failed]
+        return [p for p in self.participants if p.fits(ranks) and [p.name, ranks] not in self.samples.failed]
 
     def jobs(self, participants, ranks, sizes):
         return rounds.Jobs(participants, ranks, sizes[-1], self.options.budget)
 
-    def one_round(self, jobs, key, sizes):
-        """Checks results in the first round only: for large ones that takes longer than measuring them."""
-        ranks, _, round_index = key
-        names = list(jobs.jobs)
-        cells = [[mode, place, size, measure_cell(jobs, names, mode, place, size, int(round_index == 0))]
-                 for size in sizes for mode in self.options.modes for place in report.PLACES]
+    def one_round(self, jobs, key, sizes, with_floor):
+        """Checks results in the first round only, and not the largest: that takes much longer than measuring."""
+        ranks, smallest, round_index = key
+        checks = int(round_index == 0 and smallest <= RESIDENT_BYTES)
+        some = next(iter(jobs.jobs))
+        cells = []
+        for size, mode, place in itertools.product(sizes, self.options.modes, report.PLACES):
+            found = jobs.round("allreduce", mode, size, place, checks=checks)
+            floor = jobs.turn(some, FLOOR, mode, size, place) if with_floor else None
+            found.update({} if floor is None else {FLOOR: floor})
+            cells.append([mode, place, size, {name: report.kept(timing) for name, timing in found.items()}])
         self.samples.failed += [[name, ranks] for name in jobs.failed if [name, ranks] not in self.samples.failed]
         return cells
 
@@ -210,16 +207,21 @@ class Measurement:
         with self.jobs(self.able(ranks), ranks, sizes) as jobs:
             for key in keys:
                 self.check_time()
-                self.keep(key, self.one_round(jobs, key, sizes))
+                self.keep(key, self.one_round(jobs, key, sizes, True))
                 self.finish_round(key)
 
     def one_by_one(self, ranks, sizes, keys):
         """Only one program's buffers fit into memory: each is started for its turn."""
         for key in keys:
-            self.check_time()
-            for participant in rounds.rotated(self.able(ranks), key[2]):
+            order = rounds.rotated(self.able(ranks), key[2])
+            first = order[0]
+            for participant in order:
+                if any(participant.name in cell[3] for cell in self.samples.rounds.get(key, [])):
+                    continue
+                self.check_time()
                 with self.jobs([participant], ranks, sizes) as jobs:
-                    self.keep(key, self.one_round(jobs, key, sizes))
+                    self.keep(key, self.one_round(jobs, key, sizes, participant is first))
+                self.samples.save()
             self.finish_round(key)
 
     def run(self):
@@ -227,10 +229,11 @@ class Measurement:
             for sizes in size_groups(self.options):
                 large = sizes[0] > RESIDENT_BYTES
                 count = max(1, self.options.rounds // 2) if large else self.options.rounds
-                keys = [key for key in ((ranks, sizes[0], index) for index in range(count))
-                        if key not in self.samples.rounds]
-                if keys:
-                    (self.one_by_one if large else self.resident)(ranks, sizes, keys)
+                keys = [(ranks, sizes[0], index) for index in range(count)]
+                if large:
+                    self.one_by_one(ranks, sizes, keys)
+                elif any(key not in self.samples.rounds for key in keys):
+                    self.resident(ranks, sizes, [key for key in keys if key not in self.samples.rounds])
 
 
 def main():

@@ -97,7 +97,7 @@ static int fitting(double budget_us, double each_us, int least, int most)
 static bool warm_up(const perf_options *options, const perf_memory *memory, const perf_call *call, double *samples,
                     int *iterations)
 {
-    enum { FEWEST = 4 }; /* a median of fewer says little */
+    enum { FEWEST = 3 }; /* a median of fewer is none */
     *iterations = options->iterations;
     if (options->budget_ms == 0)
         return run_loop(options, memory, call, options->warmup, samples);

@@ -320,7 +320,7 @@ void perf_options_help(const char *program)
         "mean\n"
         "                           of the ranks (isolated)\n"
         "      --budget MS          for each size, in place and out of place, as many iterations as fit into so many\n"
-        "                           milliseconds, at least 4; -n and -w are then the most; 0: none (0)\n"
+        "                           milliseconds, at least 3; -n and -w are then the most; 0: none (0)\n"
         "  -t, --seconds N          how long idle lasts (10)\n"
         "Results\n"
         "      --json FILE          write them as JSON, too\n"

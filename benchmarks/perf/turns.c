@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATH_BYTES = 4096, LINE_BYTES = 256 };
+enum { PATH_BYTES = 4096, LINE_BYTES = 256, FILL_BYTES = 1 << 20 };
 
 /* The options' first type and reduction. */
 static perf_row row_of(const perf_options *options, perf_op op, int64_t bytes)
@@ -55,6 +55,20 @@ static bool parse(const char *line, const perf_memory *memory, perf_options *tur
     return perf_buffers_stride(row->bytes) <= memory->bytes / tensors;
 }
 
+/* Once for all turns: what is measured does not depend on the numbers, as long as they are some. */
+static void fill(const perf_options *options, const perf_memory *memory)
+{
+    perf_options one = *options;
+    one.async = 0;
+    size_t filled = memory->bytes < FILL_BYTES ? memory->bytes : FILL_BYTES;
+    perf_row row = row_of(options, PERF_ALLREDUCE, (int64_t)filled);
+    perf_measure_fill(&one, memory->backend, memory, &row);
+    for (size_t piece; filled < memory->bytes; filled += piece) {
+        piece = memory->bytes - filled < filled ? memory->bytes - filled : filled;
+        memcpy(memory->pristine + filled, memory->pristine, piece);
+    }
+}
+
 static perf_outcome serve(FILE *requests, FILE *answers, const perf_options *options, const perf_memory *memory,
                           double *samples, int64_t *wrong)
 {
@@ -86,11 +100,7 @@ static perf_outcome serve(FILE *requests, FILE *answers, const perf_options *opt
 perf_outcome perf_turns_run(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
                             double *samples, int64_t *wrong)
 {
-    /* Filled once: what is measured does not depend on the numbers, as long as they are some. */
-    perf_row largest = row_of(options, PERF_ALLREDUCE, options->max_bytes);
-    perf_options one = *options;
-    one.async = 0;
-    perf_measure_fill(&one, backend, memory, &largest);
+    fill(options, memory);
     FILE *requests = open_fifo(options, backend, false);
     FILE *answers = backend->rank == 0 ? open_fifo(options, backend, true) : NULL;
     double trouble = requests == NULL || (answers == NULL && backend->rank == 0);

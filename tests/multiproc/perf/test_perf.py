@@ -139,7 +139,7 @@ class PerfTest(unittest.TestCase):
         _, result = self.run_json("allreduce", "-b", "4", "-e", "4", "-n", "20", "-w", "3", "--budget", "1000")
         self.assertEqual(result["results"][0]["in_place"]["iterations"], 20, "as many as -n, where there is time for it")
         _, result = self.run_json("allreduce", "-b", "1M", "-e", "1M", "-n", "100000", "--budget", "1")
-        self.assertGreaterEqual(result["results"][0]["in_place"]["iterations"], 4)
+        self.assertGreaterEqual(result["results"][0]["in_place"]["iterations"], 3)
         self.assertLess(result["results"][0]["in_place"]["iterations"], 100000)
 
     def take_turns(self, requests, expect):
