@@ -5,37 +5,63 @@ import statistics
 
 import plot
 
-FIGURES = ("min_us", "p50_us", "p99_us")
+PLACES = ("in_place", "out_of_place")
+# time_us is the harness's figure for the mode: the median of the iterations when isolated, their mean back to back.
+FIGURES = ("time_us", "p50_us", "p99_us", "min_us", "iterations")
 
 
-def median_ratio(above, below):
-    """Median and quartiles of the rounds' ratios; None without rounds that both have."""
-    ratios = [a["p50_us"] / b["p50_us"] for a, b in zip(above, below) if b["p50_us"] > 0 and a["p50_us"] > 0]
+def kept(timing):
+    return {key: timing[key] for key in FIGURES}
+
+
+def ratio_of(above, below):
+    """Median and quartiles of the ratios in the rounds that both have: {round: figures}. None without such rounds."""
+    return quartiles_of([above[r]["time_us"] / below[r]["time_us"] for r in sorted(above.keys() & below.keys())
+                         if below[r]["time_us"] > 0 and above[r]["time_us"] > 0])
+
+
+def quartiles_of(ratios):
     if not ratios:
         return None
     quartiles = statistics.quantiles(ratios, n=4, method="inclusive") if len(ratios) > 1 else ratios * 3
-    return {"median": round(statistics.median(ratios), 4), "q1": round(quartiles[0], 4), "q3": round(quartiles[2], 4)}
+    return {"median": round(statistics.median(ratios), 4), "q1": round(quartiles[0], 4), "q3": round(quartiles[2], 4),
+            "rounds": len(ratios)}
 
 
-def summarise(samples, kolo_names, floor):
+def by_cell(rounds):
+    """{(ranks, mode, place, bytes): {program: {round: figures}}}"""
+    cells = {}
+    for (ranks, _, round_index), measured in rounds.items():
+        for mode, place, size, programs in measured:
+            cell = cells.setdefault((ranks, mode, place, size), {})
+            for name, figures in programs.items():
+                cell.setdefault(name, {})[round_index] = figures
+    return cells
+
+
+def order_of(key):
+    ranks, mode, place, size = key
+    return ranks, mode != "isolated", place, size
+
+
+def summarise(rounds, kolo_names, floor):
     """One cell per (ranks, mode, place, bytes): every program's figures, and Kolo against the best peer and the floor.
 
     speedup: the best peer's time over Kolo's (above 1: Kolo is faster). over_floor: Kolo's time over memcpy's."""
     cells = []
-    for (ranks, mode, place, size), rounds in sorted(samples.items()):
-        figures = {name: {key: round(statistics.median(row[key] for row in rows), 3) for key in FIGURES}
-                   for name, rows in rounds.items()}
-        cell = {"ranks": ranks, "mode": mode, "place": place, "bytes": size, "us": figures, "kolo": {}}
+    for key, programs in sorted(by_cell(rounds).items(), key=lambda item: order_of(item[0])):
+        ranks, mode, place, size = key
+        figures = {name: {figure: round(statistics.median(row[figure] for row in rows.values()), 3)
+                          for figure in FIGURES} for name, rows in programs.items()}
         rivals = [name for name in figures if name not in kolo_names and name != floor]
-        best = min(rivals, key=lambda name: figures[name]["p50_us"], default=None)
-        cell["best_peer"] = best
+        best = min(rivals, key=lambda name: figures[name]["time_us"], default=None)
+        cell = {"ranks": ranks, "mode": mode, "place": place, "bytes": size, "us": figures, "best_peer": best, "kolo": {}}
         for name in kolo_names:
-            if name not in rounds:
-                continue
-            cell["kolo"][name] = {
-                "speedup": median_ratio(rounds[best], rounds[name]) if best else None,
-                "over_floor": median_ratio(rounds[name], rounds[floor]) if floor in rounds else None,
-            }
+            if name in programs:
+                cell["kolo"][name] = {
+                    "speedup": ratio_of(programs[best], programs[name]) if best else None,
+                    "over_floor": ratio_of(programs[name], programs[floor]) if floor in programs else None,
+                }
         cells.append(cell)
     return cells
 
@@ -55,64 +81,106 @@ def ratio_text(ratio):
     return "" if ratio is None else f"{ratio['median']:.2f} ({ratio['q1']:.2f}-{ratio['q3']:.2f})"
 
 
-def table(cells, names, kolo_names, floor):
+def markdown(heading, rows):
+    return ["| " + " | ".join(line) + " |" for line in (heading, ["---"] * len(heading), *rows)]
+
+
+def placed(place):
+    return place.replace("_", " ")
+
+
+def grouped(cells):
+    groups = {}
+    for cell in cells:
+        groups.setdefault((cell["ranks"], cell["mode"], cell["place"]), []).append(cell)
+    return groups
+
+
+def detailed(cells, names, ours, floor):
+    """One group's table: every program's times, and the ratios."""
     present = [name for name in [*names, floor] if any(name in cell["us"] for cell in cells)]
-    ours = [name for name in kolo_names if name in present]
-    heading = ["size", *present, "best peer"]
-    heading += [f"{name} against it" for name in ours] + [f"{name} / {floor}" for name in ours]
-    lines = ["| " + " | ".join(heading) + " |", "|" + "---|" * len(heading)]
+    ours = [name for name in ours if name in present]
+    heading = ["size", *present, "best peer", *(f"{name} against it" for name in ours),
+               *(f"{name} / {floor}" for name in ours)]
+    rows = []
     for cell in cells:
         row = [human(cell["bytes"])]
         for name in present:
             figures = cell["us"].get(name)
-            row.append(f"{digits(figures['p50_us'])} ({digits(figures['p99_us'])})" if figures else "")
+            row.append(f"{digits(figures['time_us'])} ({digits(figures['p99_us'])})" if figures else "")
         row.append(cell["best_peer"] or "")
         for key in ("speedup", "over_floor"):
             row += [ratio_text(cell["kolo"].get(name, {}).get(key)) for name in ours]
-        lines.append("| " + " | ".join(row) + " |")
-    return lines
+        rows.append(row)
+    return markdown(heading, rows)
 
 
-def worst_cell(cells, name):
-    """The cell in which this one of Kolo's figures is worst against the best peer, as a sentence; or None."""
-    found = [(cell["kolo"][name]["speedup"]["median"], index) for index, cell in enumerate(cells)
-             if cell["kolo"].get(name, {}).get("speedup")]
+def overview(cells, ours, key):
+    """One row per group and Kolo's kind of memory, one column per size: the ratios' medians."""
+    sizes = sorted({cell["bytes"] for cell in cells})
+    rows = []
+    for (ranks, mode, place), group in grouped(cells).items():
+        for name in ours:
+            found = {cell["bytes"]: cell["kolo"].get(name, {}).get(key) for cell in group}
+            if any(found.values()):
+                rows.append([f"{ranks} ranks, {mode}, {placed(place)}", name,
+                             *(f"{found[size]['median']:.2f}" if found.get(size) else "" for size in sizes)])
+    return markdown(["", "", *map(human, sizes)], rows)
+
+
+def worst_cells(cells, name):
+    """Where this one of Kolo's figures is worst against the best peer, and how often it loses, as a sentence; or None."""
+    found = sorted((cell["kolo"][name]["speedup"]["median"], index) for index, cell in enumerate(cells)
+                   if cell["kolo"].get(name, {}).get("speedup"))
     if not found:
         return None
-    ratio, index = min(found)
+    ratio, index = found[0]
     cell = cells[index]
-    return (f"Worst cell of {name}: {human(cell['bytes'])}, {cell['ranks']} ranks, {cell['mode']}, "
-            f"{cell['place'].replace('_', ' ')}: {ratio:.2f} times as fast as {cell['best_peer']}.")
+    slower = sum(ratio < 1 for ratio, _ in found)
+    return (f"**Worst cell of {name}: {human(cell['bytes'])}, {cell['ranks']} ranks, {cell['mode']}, "
+            f"{placed(cell['place'])}: {ratio:.2f} times as fast as {cell['best_peer']}.** A peer is faster in {slower} of "
+            f"{len(found)} cells.")
 
 
-def write(folder, cells, names, kolo_names, floor, settings):
-    groups = {}
-    for cell in cells:
-        groups.setdefault((cell["ranks"], cell["mode"], cell["place"]), []).append(cell)
+def introduction(samples, cells, floor):
+    settings = samples.settings
     host = settings["machine"]
-    lines = ["# All-reduce: Kolo and its peers", "",
-             f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}. float sum, {settings['rounds']} rounds"
-             + (f", {settings['in_flight']} tensors in flight" if settings["in_flight"] else "") + ".",
-             "Microseconds: median (p99), each the median over the rounds. \"against it\" is the best peer's time over",
-             f"Kolo's, the median of the rounds' ratios with its quartiles; above 1 Kolo is faster. {floor}: every",
-             "rank copies as many bytes.", ""]
-    for failure in settings["failed"]:
-        lines.append(f"**Failed: {failure}.**")
-    for name in kolo_names:
-        worst = worst_cell(cells, name)
-        if worst:
-            lines += [worst, ""]
-    for (ranks, mode, place), group in groups.items():
+    rounds = 1 + max(key[2] for key in samples.rounds)
+    return [f"{host['cpu']}, {host['cores']} cores, Linux {host['kernel']}; Kolo {samples.commit}. Sum of floats, "
+            f"{rounds} rounds (above 16 MiB half as many), each with every program in turn.", "",
+            "Microseconds: isolated the median (p99) of the iterations, each after a barrier, of the slowest rank; b2b, "
+            "without a barrier between, their mean (p99) over the ranks; of all this the median over the rounds. "
+            "\"against it\" is the best peer's time over Kolo's, the median of the rounds' ratios with its quartiles; above "
+            f"1 Kolo is faster. kolo: the program's own memory; kolo-alloc: kolo_alloc's. {floor}: every rank copies as "
+            "many bytes at the same time.", ""]
+
+
+def write(folder, samples, floor):
+    names, ours = samples.settings["programs"], samples.settings["kolo"]
+    cells = summarise(samples.rounds, ours, floor)
+    lines = ["# All-reduce: Kolo and its peers", ""]
+    for name in ours:
+        worst = worst_cells(cells, name)
+        lines += [worst, ""] if worst else []
+    for name, ranks in samples.failed:
+        lines += [f"**Failed: {name} on {ranks} ranks.**", ""]
+    lines += introduction(samples, cells, floor)
+    if ours:
+        lines += ["## How many times as fast as the best peer", "", *overview(cells, ours, "speedup"), ""]
+        lines += [f"## Time over {floor}'s", "", *overview(cells, ours, "over_floor"), ""]
+    for (ranks, mode, place), group in grouped(cells).items():
         picture = f"ranks{ranks}-{mode}-{place}.svg"
-        title = f"{ranks} ranks, {mode}, {place.replace('_', ' ')}"
-        lines += [f"## {title}", "", *table(group, names, kolo_names, floor), "", f"![{title}]({picture})", ""]
-        curves = {name: [(c["bytes"], c["us"][name]["p50_us"]) for c in group if name in c["us"]]
+        title = f"{ranks} ranks, {mode}, {placed(place)}"
+        lines += [f"## {title}", "", *detailed(group, names, ours, floor), "", f"![{title}]({picture})", ""]
+        curves = {name: [(c["bytes"], c["us"][name]["time_us"]) for c in group if name in c["us"]]
                   for name in [*names, floor]}
         with open(os.path.join(folder, picture), "w", encoding="utf-8") as file:
-            file.write(plot.svg(title, curves, human))
+            file.write(plot.svg(title, curves, human, set(ours), {floor}))
+    text = "\n".join(lines)
     with open(os.path.join(folder, "report.md"), "w", encoding="utf-8") as file:
-        file.write("\n".join(lines))
+        file.write(text)
     with open(os.path.join(folder, "report.json"), "w", encoding="utf-8") as file:
-        json.dump({"settings": settings, "cells": cells}, file, indent=1)
+        json.dump({"settings": samples.settings, "commit": samples.commit, "failed": samples.failed, "cells": cells}, file,
+                  indent=1)
         file.write("\n")
-    print("\n".join(lines))
+    print(text)

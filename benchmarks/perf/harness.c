@@ -4,6 +4,7 @@
 #include "json.h"
 #include "measure.h"
 #include "table.h"
+#include "turns.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -56,7 +57,8 @@ static bool init(run *r, const perf_options *options, const perf_backend *backen
 {
     *r = (run){.options = options, .backend = backend};
     size_t bytes;
-    r->samples = malloc((size_t)options->iterations * sizeof *r->samples);
+    int most = options->iterations > options->warmup ? options->iterations : options->warmup;
+    r->samples = malloc((size_t)most * sizeof *r->samples);
     if (r->samples == NULL || !buffer_bytes(options, &bytes)) {
         fprintf(stderr, "%s: rank %d: not enough memory; choose a smaller -n, -e or --async\n", backend->program,
                 backend->rank);
@@ -144,6 +146,20 @@ static bool write_json(const run *r)
     return false;
 }
 
+static perf_outcome judge(const run *r, int64_t wrong)
+{
+    if (wrong > 0 && r->backend->rank == 0)
+        fprintf(stderr, "%s: %lld wrong values\n", r->backend->program, (long long)wrong);
+    return wrong > 0 ? PERF_WRONG : PERF_RIGHT;
+}
+
+static perf_outcome run_turns(run *r)
+{
+    int64_t wrong = 0;
+    perf_outcome outcome = perf_turns_run(r->options, r->backend, &r->memory, r->samples, &wrong);
+    return outcome == PERF_RIGHT ? judge(r, wrong) : outcome;
+}
+
 static perf_outcome run_all(run *r)
 {
     const perf_backend *backend = r->backend;
@@ -160,10 +176,7 @@ static perf_outcome run_all(run *r)
         return PERF_STOPPED;
     if (!written)
         return PERF_REFUSED;
-    int64_t wrong = perf_rows_wrong(r->rows, r->row_count);
-    if (wrong > 0 && backend->rank == 0)
-        fprintf(stderr, "%s: %lld wrong values: see the #wrong columns\n", backend->program, (long long)wrong);
-    return wrong > 0 ? PERF_WRONG : PERF_RIGHT;
+    return judge(r, perf_rows_wrong(r->rows, r->row_count));
 }
 
 perf_outcome perf_harness_run(const perf_options *options, const perf_backend *backend)
@@ -181,7 +194,7 @@ perf_outcome perf_harness_run(const perf_options *options, const perf_backend *b
     if (!agree(backend, fine, &all_fine))
         outcome = PERF_STOPPED;
     else if (all_fine)
-        outcome = run_all(&r);
+        outcome = options->turns != NULL ? run_turns(&r) : run_all(&r);
     fini(&r);
     return outcome;
 }

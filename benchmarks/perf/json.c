@@ -4,11 +4,13 @@
 
 #include <inttypes.h>
 
-static void write_timing(FILE *out, const char *name, const perf_timing *timing)
+void perf_json_timing(FILE *out, const perf_timing *timing)
 {
     fprintf(out,
-            "\"%s\": {\"min_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, \"algbw_gbs\": %.6f, \"busbw_gbs\": %.6f, ",
-            name, timing->us.min, timing->us.p50, timing->us.p99, timing->algbw_gbs, timing->busbw_gbs);
+            "{\"iterations\": %d, \"time_us\": %.3f, \"min_us\": %.3f, \"p50_us\": %.3f, \"p99_us\": %.3f, "
+            "\"algbw_gbs\": %.6f, \"busbw_gbs\": %.6f, ",
+            timing->iterations, timing->time_us, timing->us.min, timing->us.p50, timing->us.p99, timing->algbw_gbs,
+            timing->busbw_gbs);
     if (timing->wrong == PERF_NOT_CHECKED)
         fprintf(out, "\"wrong\": null}");
     else
@@ -24,9 +26,10 @@ static void write_row(FILE *out, const perf_options *options, const perf_row *ro
         perf_op_reduces(row->op) ? perf_redop_name(row->redop) : "none");
     fprintf(out, "\"buffers\": \"%s\", \"mode\": \"%s\",\n     ", perf_buffers_name(options->buffers),
             perf_mode_name(options->mode));
-    write_timing(out, "out_of_place", &row->out_of_place);
-    fprintf(out, ",\n     ");
-    write_timing(out, "in_place", &row->in_place);
+    fprintf(out, "\"out_of_place\": ");
+    perf_json_timing(out, &row->out_of_place);
+    fprintf(out, ",\n     \"in_place\": ");
+    perf_json_timing(out, &row->in_place);
     fprintf(out, "}");
 }
 

@@ -21,46 +21,109 @@ static bool execute(const perf_backend *backend, const perf_call *call)
     return true;
 }
 
-/* Each iteration starts with fresh inputs, on all ranks at once. */
-static bool time_isolated(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
-                          const perf_call *call, double *samples)
+/* Up to a page is copied through flags and bounce buffers wherever it lies; more is read where it is, and a reader must
+ * not find in its cache what it read an iteration ago: no program reduces the same gradients twice. */
+enum { B2B_REWRITE_BYTES = 4096 };
+
+/* One run of the loop: `count` times into samples, as this rank saw them. Isolated: each iteration starts with fresh
+ * inputs, on all ranks at once. */
+static bool run_isolated(const perf_backend *backend, const perf_memory *memory, const perf_call *call, int count,
+                         double *samples)
 {
-    for (int i = -options->warmup; i < options->iterations; i++) {
+    for (int i = 0; i < count; i++) {
         perf_buffers_rewrite(memory, call);
         if (!backend->barrier(backend->self))
             return false;
         double start = now_us();
         if (!execute(backend, call))
             return false;
-        if (i >= 0)
-            samples[i] = now_us() - start;
+        samples[i] = now_us() - start;
     }
-    return backend->combine(backend->self, PERF_COMBINE_MAX, samples, (size_t)options->iterations);
+    return true;
 }
 
-/* One iteration starts where the one before ended. What one rank waits for here, another waits for in the next
- * iteration, so the largest of the ranks' times would count it twice: the mean does not. */
-static bool time_back_to_back(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
-                              const perf_call *call, double *samples)
+/* Back to back: one iteration starts where the one before ended, or, with larger inputs, where they are fresh. */
+static bool run_back_to_back(const perf_memory *memory, const perf_call *call, int count, double *samples)
 {
+    const perf_backend *backend = memory->backend;
+    bool rewrites = call->count * (int64_t)perf_type_size(call->type) * call->tensors > B2B_REWRITE_BYTES;
     perf_buffers_rewrite(memory, call);
-    for (int i = 0; i < options->warmup; i++) {
-        if (!execute(backend, call))
-            return false;
-    }
     if (!backend->barrier(backend->self))
         return false;
     double start = now_us();
-    for (int i = 0; i < options->iterations; i++) {
+    for (int i = 0; i < count; i++) {
+        if (rewrites && i > 0) {
+            perf_buffers_rewrite(memory, call);
+            start = now_us();
+        }
         if (!execute(backend, call))
             return false;
         double end = now_us();
         samples[i] = end - start;
         start = end;
     }
-    if (!backend->combine(backend->self, PERF_COMBINE_SUM, samples, (size_t)options->iterations))
+    return true;
+}
+
+static bool run_loop(const perf_options *options, const perf_memory *memory, const perf_call *call, int count,
+                     double *samples)
+{
+    if (options->mode == PERF_B2B)
+        return run_back_to_back(memory, call, count, samples);
+    return run_isolated(memory->backend, memory, call, count, samples);
+}
+
+/* Wall time of one iteration with all that is around it, on the slowest rank. */
+static bool time_loop(const perf_options *options, const perf_memory *memory, const perf_call *call, int count,
+                      double *samples, double *each_us)
+{
+    double start = now_us();
+    if (!run_loop(options, memory, call, count, samples))
         return false;
-    for (int i = 0; i < options->iterations; i++)
+    *each_us = (now_us() - start) / count;
+    return memory->backend->combine(memory->backend->self, PERF_COMBINE_MAX, each_us, 1);
+}
+
+static int fitting(double budget_us, double each_us, int least, int most)
+{
+    double count = each_us > 0.0 ? budget_us / each_us : most;
+    if (count >= most)
+        return most;
+    int lower = least < most ? least : most;
+    return count > lower ? (int)count : lower;
+}
+
+/* Warms up, and answers how many iterations to time: as many as the options say, or as fit into their budget. */
+static bool warm_up(const perf_options *options, const perf_memory *memory, const perf_call *call, double *samples,
+                    int *iterations)
+{
+    enum { FEWEST = 3 }; /* a median of fewer is none */
+    *iterations = options->iterations;
+    if (options->budget_ms == 0)
+        return run_loop(options, memory, call, options->warmup, samples);
+    double budget_us = options->budget_ms * 1e3;
+    double each_us; /* the first one alone pays for page faults and introductions: its time counts for nothing */
+    if (!run_loop(options, memory, call, 1, samples) || !time_loop(options, memory, call, 1, samples, &each_us))
+        return false;
+    int more = fitting(budget_us / 4, each_us, 0, options->warmup);
+    if (more > 0 && !time_loop(options, memory, call, more, samples, &each_us))
+        return false;
+    *iterations = fitting(budget_us, each_us, FEWEST, options->iterations);
+    return true;
+}
+
+/* An isolated iteration takes as long as its slowest rank. Back to back, what one rank waits for here another waits for
+ * in the next iteration, so the largest of the ranks' times would count it twice: the mean does not. */
+static bool time_iterations(const perf_options *options, const perf_memory *memory, const perf_call *call,
+                            double *samples, int *iterations)
+{
+    const perf_backend *backend = memory->backend;
+    bool mean = options->mode == PERF_B2B;
+    if (!warm_up(options, memory, call, samples, iterations) ||
+        !run_loop(options, memory, call, *iterations, samples) ||
+        !backend->combine(backend->self, mean ? PERF_COMBINE_SUM : PERF_COMBINE_MAX, samples, (size_t)*iterations))
+        return false;
+    for (int i = 0; mean && i < *iterations; i++)
         samples[i] /= backend->ranks;
     return true;
 }
@@ -100,7 +163,7 @@ static bool check(const perf_options *options, const perf_backend *backend, cons
     int64_t mine = 0;
     for (int i = 0; i < options->checks; i++) {
         int64_t now_wrong = 0;
-        uint64_t seed = (uint64_t)i + 2; /* the timed iterations had seed 1: their results must not pass here */
+        uint64_t seed = (uint64_t)(2 * i + call->in_place) + 2; /* no result of an earlier iteration must pass here */
         if (!(is_barrier ? check_barrier(backend, call, &now_wrong)
                          : check_data(backend, memory, call, seed, &now_wrong)))
             return false;
@@ -133,28 +196,37 @@ static perf_call call_of(const perf_options *options, const perf_backend *backen
     return call;
 }
 
-static bool measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
-                           double *samples, const perf_row *row, bool in_place, perf_timing *timing)
+bool perf_measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                         double *samples, const perf_row *row, bool in_place, perf_timing *timing)
 {
     perf_call call = call_of(options, backend, memory, row, in_place);
-    perf_buffers_fill(memory, &call, 1);
     if (call.op != PERF_MEMCPY && !backend->prepare(backend->self, &call))
         return false;
-    bool timed = options->mode == PERF_B2B ? time_back_to_back(options, backend, memory, &call, samples)
-                                           : time_isolated(options, backend, memory, &call, samples);
-    if (!timed || !check(options, backend, memory, &call, &timing->wrong))
+    if (!time_iterations(options, memory, &call, samples, &timing->iterations) ||
+        !check(options, backend, memory, &call, &timing->wrong))
         return false;
-    timing->us = perf_stats_of(samples, (size_t)options->iterations);
+    timing->us = perf_stats_of(samples, (size_t)timing->iterations);
     timing->time_us = options->mode == PERF_B2B ? timing->us.mean : timing->us.p50;
     timing->algbw_gbs = perf_bandwidth_gbs(row->bytes * call.tensors, timing->time_us);
     timing->busbw_gbs = timing->algbw_gbs * perf_bus_factor(row->op, backend->ranks);
     return true;
 }
 
+void perf_measure_fill(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                       const perf_row *row)
+{
+    perf_call call = call_of(options, backend, memory, row, false);
+    perf_buffers_fill(memory, &call, 1);
+}
+
 bool perf_measure(const perf_options *options, const perf_backend *backend, const perf_memory *memory, double *samples,
                   perf_row *row)
 {
     row->bytes = row->count * (int64_t)perf_type_size(row->type);
-    return measure_placed(options, backend, memory, samples, row, false, &row->out_of_place) &&
-           measure_placed(options, backend, memory, samples, row, true, &row->in_place);
+    perf_measure_fill(options, backend, memory, row);
+    if (!perf_measure_placed(options, backend, memory, samples, row, false, &row->out_of_place))
+        return false;
+    if (options->checks > 0) /* which left inputs of their own */
+        perf_measure_fill(options, backend, memory, row);
+    return perf_measure_placed(options, backend, memory, samples, row, true, &row->in_place);
 }

@@ -12,7 +12,8 @@ typedef struct perf_timing {
     double time_us;   /* the figure of the table: isolated: the median, b2b: the mean */
     double algbw_gbs; /* bytes of all tensors over time_us */
     double busbw_gbs;
-    int64_t wrong; /* elements, over all ranks; PERF_NOT_CHECKED */
+    int iterations; /* that were timed */
+    int64_t wrong;  /* elements, over all ranks; PERF_NOT_CHECKED */
 } perf_timing;
 
 typedef struct perf_row {
@@ -26,9 +27,15 @@ typedef struct perf_row {
     perf_timing in_place;
 } perf_row;
 
-/* Measures row's op, type, redop, root and count; fills in the rest. Collective. samples: room for options->iterations.
- * False when an operation failed (reported). */
+/* Measures row's op, type, redop, root and count; fills in the rest. Collective. samples: room for options->iterations,
+ * and for options->warmup. False when an operation failed (reported). */
 bool perf_measure(const perf_options *options, const perf_backend *backend, const perf_memory *memory, double *samples,
                   perf_row *row);
+
+/* Its parts, for who measures the same again and again: the inputs, and one place. */
+void perf_measure_fill(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                       const perf_row *row);
+bool perf_measure_placed(const perf_options *options, const perf_backend *backend, const perf_memory *memory,
+                         double *samples, const perf_row *row, bool in_place, perf_timing *timing);
 
 #endif

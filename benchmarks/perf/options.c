@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_JSON, OPTION_VERSION };
+enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_BUDGET, OPTION_TURNS, OPTION_JSON, OPTION_VERSION };
 
 static const char short_options[] = ":b:e:i:f:n:w:c:d:o:r:t:h";
 
@@ -29,6 +29,8 @@ static const struct option long_options[] = {
     {"async", required_argument, NULL, OPTION_ASYNC},
     {"buffers", required_argument, NULL, OPTION_BUFFERS},
     {"mode", required_argument, NULL, OPTION_MODE},
+    {"budget", required_argument, NULL, OPTION_BUDGET},
+    {"turns", required_argument, NULL, OPTION_TURNS},
     {"json", required_argument, NULL, OPTION_JSON},
     {"help", no_argument, NULL, 'h'},
     {"version", no_argument, NULL, OPTION_VERSION},
@@ -171,6 +173,13 @@ static bool parse_own_option(const parser *p, int flag, const char *text)
         good = parse_choice(p, "--mode", text, "isolated", "b2b", &choice);
         o->mode = choice ? PERF_B2B : PERF_ISOLATED;
         return good;
+    case OPTION_BUDGET:
+        return parse_int(p, "--budget", text, 0, 3600000, &o->budget_ms);
+    case OPTION_TURNS:
+        if (*text == '\0')
+            return reject(p, "--turns: expected the beginning of the FIFOs' names");
+        o->turns = text;
+        return true;
     case OPTION_JSON:
         if (*text == '\0')
             return reject(p, "--json: expected the name of a file to write");
@@ -218,7 +227,8 @@ static bool parse_option(const parser *p, int flag, const char *text)
 
 static bool parse_operation(const parser *p, int argc, char **argv)
 {
-    static const char known[] = "allreduce, grouped_allreduce, broadcast, allgather, reduce_scatter, barrier, memcpy, idle";
+    static const char known[] =
+        "allreduce, grouped_allreduce, broadcast, allgather, reduce_scatter, barrier, memcpy, idle";
     if (optind == argc)
         return reject(p, "which operation? Give one of %s, a list of them with commas, or all", known);
     if (optind + 1 < argc)
@@ -306,10 +316,15 @@ void perf_options_help(const char *program)
         "  -w, --warmup_iters N     iterations before them (5)\n"
         "  -c, --check N            iterations whose every result is checked, after the timed ones; 0: none (1)\n"
         "      --mode isolated|b2b  isolated: a barrier before each iteration, inputs rewritten, the time of the\n"
-        "                           slowest rank; b2b: back to back, the mean of the ranks (isolated)\n"
+        "                           slowest rank; b2b: no barrier, inputs beyond 4 KiB rewritten (not timed), the "
+        "mean\n"
+        "                           of the ranks (isolated)\n"
+        "      --budget MS          for each size, in place and out of place, as many iterations as fit into so many\n"
+        "                           milliseconds, at least 3; -n and -w are then the most; 0: none (0)\n"
         "  -t, --seconds N          how long idle lasts (10)\n"
         "Results\n"
         "      --json FILE          write them as JSON, too\n"
+        "      --turns PREFIX       no sweep: measure what is asked for on FIFOs, as benchmarks/perf/turns.h says\n"
         "Other\n"
         "  -h, --help               show this text\n"
         "      --version            show the version\n"

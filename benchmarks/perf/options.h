@@ -7,7 +7,8 @@
 typedef enum perf_mode {
     PERF_ISOLATED, /* a barrier before each iteration, inputs rewritten; an iteration takes as long as its slowest rank
                     */
-    PERF_B2B       /* back to back; an iteration takes what it takes on average over the ranks, as nccl-tests has it */
+    PERF_B2B /* no barrier between; an iteration takes what it takes on average over the ranks, as nccl-tests has it
+                    */
 } perf_mode;
 
 typedef enum perf_buffers { PERF_PRIVATE, PERF_KOLO } perf_buffers;
@@ -22,13 +23,15 @@ typedef struct perf_options {
     int64_t step_factor; /* 0: not given */
     int iterations;
     int warmup;
-    int checks; /* iterations whose results are checked, after the timed ones */
+    int budget_ms; /* 0: none; else of one size in one place: iterations and warmup are the most there may be */
+    int checks;    /* iterations whose results are checked, after the timed ones */
     int root;
     int async;        /* 0: synchronous calls; K: K tensors in flight, then waited for */
     int idle_seconds; /* how long `idle` lasts */
     perf_mode mode;
     perf_buffers buffers;
     const char *json_path; /* NULL: none; points into argv */
+    const char *turns;     /* NULL: a sweep; else the prefix of turns.h's FIFOs; points into argv */
 } perf_options;
 
 typedef enum perf_parse { PERF_PARSE_RUN, PERF_PARSE_HELP, PERF_PARSE_VERSION, PERF_PARSE_BAD } perf_parse;

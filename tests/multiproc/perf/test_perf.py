@@ -16,7 +16,7 @@ TYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "half": 2, "
 REDUCTIONS = ["sum", "prod", "min", "max", "avg"]
 OPERATIONS = ["allreduce", "broadcast", "allgather", "reduce_scatter", "barrier"]
 REDUCING = ["allreduce", "reduce_scatter"]
-TIMING_KEYS = {"min_us", "p50_us", "p99_us", "algbw_gbs", "busbw_gbs", "wrong"}
+TIMING_KEYS = {"iterations", "time_us", "min_us", "p50_us", "p99_us", "algbw_gbs", "busbw_gbs", "wrong"}
 ROW_KEYS = {"op", "bytes", "count", "dtype", "redop", "buffers", "mode", "out_of_place", "in_place"}
 
 options = None
@@ -135,6 +135,45 @@ class PerfTest(unittest.TestCase):
         self.assertIsNone(result["results"][0]["in_place"]["wrong"])
         self.assertIn("N/A", done.stdout)
 
+    def test_budget_bounds_the_iterations(self):
+        _, result = self.run_json("allreduce", "-b", "4", "-e", "4", "-n", "20", "-w", "3", "--budget", "1000")
+        self.assertEqual(result["results"][0]["in_place"]["iterations"], 20, "as many as -n, where there is time for it")
+        _, result = self.run_json("allreduce", "-b", "1M", "-e", "1M", "-n", "100000", "--budget", "1")
+        self.assertGreaterEqual(result["results"][0]["in_place"]["iterations"], 3)
+        self.assertLess(result["results"][0]["in_place"]["iterations"], 100000)
+
+    def take_turns(self, requests, expect):
+        """-> (the answers, what was said on stderr)"""
+        with tempfile.TemporaryDirectory() as folder:
+            prefix = os.path.join(folder, "fifo")
+            names = [f"{prefix}.{rank}" for rank in range(options.ranks)]
+            for name in [*names, prefix + ".out"]:
+                os.mkfifo(name)
+            ends = [os.open(name, os.O_RDWR) for name in [*names, prefix + ".out"]]
+            for end in ends[:-1]:
+                os.write(end, "".join(requests).encode())
+            done = self.run_perf("allreduce", "-b", "4", "-e", "64K", "-n", "3", "-w", "1", "--turns", prefix, expect=expect)
+            os.set_blocking(ends[-1], False)
+            answers = os.read(ends[-1], 1 << 16).decode().splitlines() if expect == 0 else []
+            for end in ends:
+                os.close(end)
+            return [json.loads(answer) for answer in answers], done.stderr
+
+    def test_turns(self):
+        answers, _ = self.take_turns(["allreduce isolated 0 4 in_place 1\n", "allreduce b2b 0 65536 out_of_place 1\n",
+                                      "allreduce isolated 7 1000 in_place 2\n", "memcpy isolated 0 4096 in_place 1\n",
+                                      "grouped_allreduce isolated 3 64 in_place 1\n", "barrier b2b 0 0 in_place 0\n",
+                                      "end\n"], 0)
+        self.assertEqual([answer["wrong"] for answer in answers], [0, 0, 0, 0, 0, None])
+        for answer in answers:
+            self.assertEqual((set(answer), answer["iterations"]), (TIMING_KEYS, 3))
+
+    def test_turns_with_bad_requests(self):
+        for request in ["nonsense\n", "allreduce isolated 0 1000000 in_place 1\n", "idle isolated 0 4 in_place 1\n"]:
+            with self.subTest(request=request):
+                _, said = self.take_turns([request], 2)
+                self.assertIn(request.strip(), said)
+
     def test_memcpy_and_idle(self):
         self.run_json("memcpy", "-b", "64", "-e", "64K", "-f", "32", "-n", "2")
         done = self.run_perf("idle", "-t", "1")
@@ -149,6 +188,8 @@ class PerfTest(unittest.TestCase):
             (["allreduce", "--bogus"], "--bogus"),
             (["allreduce", "-b", "4", "-e", "4", "-r", str(options.ranks)], f"-r {options.ranks}:"),
             (["allreduce", "-b", "4", "-e", "4", "--json", "/nonexistent/file"], "/nonexistent/file"),
+            (["allreduce", "-b", "4", "-e", "4", "--turns", "/nonexistent/fifo"], "/nonexistent/fifo.0"),
+            (["allreduce", "--budget", "-1"], "--budget -1"),
         ]:
             with self.subTest(arguments=arguments):
                 done = self.run_perf(*arguments, expect=2)
