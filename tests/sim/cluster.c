@@ -44,7 +44,6 @@ static void create_rank(cluster *c, const cluster_options *options, const int32_
     kolo_transport_env env = {.extra = c->sim};
     kolo_engine_fill_env(c->engines[rank], &env);
     assert_int_equal(kolo_sim_transport()->create(&env, &c->transports[rank]), KOLO_OK);
-    assert_int_equal(kolo_engine_attach(c->engines[rank], kolo_sim_transport(), c->transports[rank]), KOLO_OK);
     c->alarm_ns[rank] = INT64_MAX;
 }
 
@@ -63,6 +62,7 @@ void cluster_init(cluster *c, const cluster_options *options)
         .bytes_per_ns = 1.0,
         .early_rate = 0.5,
         .window_bytes = options->window_bytes,
+        .heap_bytes = options->heap_bytes,
         .cpu_hiccup_ns = 500000,
     };
     assert_int_equal(kolo_sim_create(&sim_options, &c->sim), KOLO_OK);
@@ -71,6 +71,8 @@ void cluster_init(cluster *c, const cluster_options *options)
     for (int32_t r = 0; r < c->size; r++)
         create_rank(c, options, ring, r);
     connect_all(c);
+    for (int32_t r = 0; r < c->size; r++)
+        assert_int_equal(kolo_engine_attach(c->engines[r], kolo_sim_transport(), c->transports[r]), KOLO_OK);
 }
 
 void cluster_fini(cluster *c)
@@ -88,6 +90,7 @@ void cluster_step(cluster *c, int32_t rank)
         return;
     while (kolo_engine_step(c->engines[rank], kolo_sim_now(c->sim)) > 0)
         continue;
+    assert_false(kolo_engine_awake(c->engines[rank]));
     int64_t alarm_ns = kolo_engine_alarm_ns(c->engines[rank]);
     if (alarm_ns != INT64_MAX && alarm_ns != c->alarm_ns[rank])
         kolo_sim_wake_at(c->sim, rank, alarm_ns);
@@ -118,6 +121,17 @@ void cluster_crash(cluster *c, int32_t rank)
     kolo_sim_crash(c->sim, rank);
 }
 
+void *cluster_alloc(cluster *c, int32_t rank, size_t bytes)
+{
+    void *memory;
+    return kolo_sim_transport()->heap_alloc(c->transports[rank], bytes, &memory) == KOLO_OK ? memory : NULL;
+}
+
+void cluster_free(cluster *c, int32_t rank, void *memory)
+{
+    assert_int_equal(kolo_sim_transport()->heap_free(c->transports[rank], memory), KOLO_OK);
+}
+
 uint64_t cluster_control_messages(const cluster *c)
 {
     uint64_t sum = 0;
@@ -129,16 +143,32 @@ uint64_t cluster_control_messages(const cluster *c)
     return sum;
 }
 
+/* The tensor in `pieces` parts, of which each but the last is half of what is left. */
+static void cut(const cluster_tensor *tensor, size_t pieces, kolo_piece *list)
+{
+    const char *input = tensor->input != NULL ? tensor->input : tensor->output;
+    char *output = tensor->output;
+    int64_t left = tensor->count;
+    for (size_t i = 0; i < pieces; i++) {
+        int64_t count = i + 1 < pieces ? left / 2 : left;
+        list[i] = (kolo_piece){.input = input, .output = output, .count = count, .type = tensor->type};
+        input += (size_t)count * kolo_dtype_size(tensor->type);
+        output += (size_t)count * kolo_dtype_size(tensor->type);
+        left -= count;
+    }
+}
+
 kolo_request *cluster_submit(cluster *c, int32_t rank, const cluster_tensor *tensor)
 {
-    kolo_piece piece = {
-        .input = tensor->input != NULL ? tensor->input : tensor->output,
-        .output = tensor->output,
-        .count = tensor->count,
-        .type = tensor->type,
-    };
-    int32_t ndim = 1;
-    const int64_t *shape = &tensor->count;
+    kolo_piece pieces[CLUSTER_PIECES_MAX];
+    int32_t ndims[CLUSTER_PIECES_MAX];
+    const int64_t *shapes[CLUSTER_PIECES_MAX];
+    size_t count = tensor->pieces > 0 ? tensor->pieces : 1;
+    cut(tensor, count, pieces);
+    for (size_t i = 0; i < count; i++) {
+        ndims[i] = 1;
+        shapes[i] = &pieces[i].count;
+    }
     kolo_request_spec spec = {
         .name = tensor->name,
         .operation = {.collective = tensor->collective,
@@ -146,10 +176,10 @@ kolo_request *cluster_submit(cluster *c, int32_t rank, const cluster_tensor *ten
                       .root = tensor->root,
                       .prescale = tensor->prescale > 0 ? tensor->prescale : 1.0,
                       .postscale = tensor->postscale > 0 ? tensor->postscale : 1.0,
-                      .piece_count = tensor->collective == KOLO_BARRIER ? 0 : 1},
-        .pieces = &piece,
-        .ndims = &ndim,
-        .shapes = &shape,
+                      .piece_count = tensor->collective == KOLO_BARRIER ? 0 : count},
+        .pieces = pieces,
+        .ndims = ndims,
+        .shapes = shapes,
         .timeout_ns = tensor->timeout_ns,
         .done = tensor->done,
         .user = tensor->user,

@@ -6,7 +6,7 @@
 #include "engine/engine.h"
 #include "transports/sim/sim.h"
 
-enum { CLUSTER_MAX = 80 };
+enum { CLUSTER_MAX = 80, CLUSTER_PIECES_MAX = 8 };
 
 typedef struct cluster_options {
     int32_t size;
@@ -17,6 +17,7 @@ typedef struct cluster_options {
     const int32_t *ring;               /* NULL: rank order */
     int64_t latency_max_ns;            /* 0: 50 us */
     size_t window_bytes;               /* of shared windows; 0: none */
+    size_t heap_bytes;                 /* of each rank's heap; 0: none */
     kolo_log_fn log;                   /* NULL: dropped */
     void *log_user;
 } cluster_options;
@@ -36,11 +37,14 @@ void cluster_init(cluster *c, const cluster_options *options);
 void cluster_fini(cluster *c);
 /* The next event, and its rank's steps. False when nothing is under way any more. */
 bool cluster_event(cluster *c);
-/* Steps a rank until it has nothing to do. */
+/* Steps a rank until it has nothing to do; then it must agree to sleep. */
 void cluster_step(cluster *c, int32_t rank);
 /* Until nothing is under way; fails the test after max_events. */
 void cluster_settle(cluster *c, uint64_t max_events);
 void cluster_crash(cluster *c, int32_t rank);
+/* Memory of the rank's heap; NULL: no heap, or no room. */
+void *cluster_alloc(cluster *c, int32_t rank, size_t bytes);
+void cluster_free(cluster *c, int32_t rank, void *memory);
 uint64_t cluster_control_messages(const cluster *c);
 
 /* A request of one rank; the test holds a reference. */
@@ -53,6 +57,7 @@ typedef struct cluster_tensor {
     const void *input;
     void *output;
     int64_t count;              /* of the whole */
+    size_t pieces;              /* cut into so many, as a group; 0: one */
     int64_t timeout_ns;         /* 0: none */
     double prescale, postscale; /* 0: 1 */
     kolo_done_fn done;
