@@ -3,6 +3,7 @@ function(kolo_module name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LIBS" ${ARGN})
   add_library(kolo_${name} STATIC ${ARG_SOURCES})
   target_link_libraries(kolo_${name} PUBLIC ${ARG_LIBS} PRIVATE kolo_flags)
+  target_compile_options(kolo_${name} PRIVATE ${KOLO_WHOLE_COMPILE})
 endfunction()
 
 # kolo_program(name SOURCES ... LIBS ...): an installed program. It finds the library beside itself, wherever that is.

@@ -39,6 +39,10 @@ kolo_status kolo_args_read(const kolo_args *given, kolo_args *args)
 {
     if (given == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "args is NULL");
+    if (given->struct_size == sizeof(*args)) {
+        *args = *given;
+        return KOLO_OK;
+    }
     *args = (kolo_args)KOLO_ARGS_INIT;
     return read_struct("kolo_args", given, given->struct_size, sizeof(*args), args, sizeof(*args));
 }

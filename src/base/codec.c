@@ -10,13 +10,15 @@ static uint8_t nothing[1];
 
 void kolo_writer_init(kolo_writer *writer, void *memory, size_t capacity)
 {
-    *writer = (kolo_writer){.data = memory != NULL ? memory : nothing,
-                            .capacity = memory != NULL ? capacity : 0,
-                            .ok = true};
+    *writer =
+        (kolo_writer){.data = memory != NULL ? memory : nothing, .capacity = memory != NULL ? capacity : 0, .ok = true};
 }
 
+/* Inlined where size is constant, the bytes become one store: descriptions are written for every operation. */
+#define INLINE inline __attribute__((always_inline))
+
 /* size bytes at the end of the message, or NULL. */
-static uint8_t *claim(kolo_writer *writer, size_t size)
+static INLINE uint8_t *claim(kolo_writer *writer, size_t size)
 {
     if (!writer->ok || size > writer->capacity - writer->size) {
         writer->ok = false;
@@ -27,7 +29,7 @@ static uint8_t *claim(kolo_writer *writer, size_t size)
     return place;
 }
 
-static void write_integer(kolo_writer *writer, uint64_t value, size_t size)
+static INLINE void write_integer(kolo_writer *writer, uint64_t value, size_t size)
 {
     uint8_t *place = claim(writer, size);
     if (place == NULL)

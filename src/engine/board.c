@@ -101,6 +101,15 @@ void kolo_board_write_value(const kolo_board *board, const kolo_post *post, cons
     __atomic_store_n((uint64_t *)(void *)own, post->round, __ATOMIC_RELEASE);
 }
 
+/* Two inputs give the same bits in either order; so does one element's sum, whoever owns it. */
+static void fold_two(const kolo_board *board, const kolo_post *post, const kolo_reduction *reduction,
+                     const kolo_piece *piece)
+{
+    void *dst = piece->output;
+    const void *inputs[2] = {cell_of(board, 0, post) + sizeof(uint64_t), cell_of(board, 1, post) + sizeof(uint64_t)};
+    kolo_reduce_fold(reduction, &dst, 1, inputs, 2, (size_t)piece->count);
+}
+
 /* Slice by slice, in the order that the algorithms on windows have, so that the bits are theirs. */
 void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                            const kolo_piece *piece)
@@ -112,6 +121,10 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
                                       .final = true,
                                       .size = board->size,
                                       .postscale = operation->postscale};
+    if (board->size == 2) {
+        fold_two(board, post, &reduction, piece);
+        return;
+    }
     size_t element_bytes = kolo_dtype_size(piece->type);
     const void *inputs[KOLO_BOARD_RANKS_MAX];
     for (int32_t position = 0; position < board->size; position++) {

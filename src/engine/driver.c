@@ -18,8 +18,9 @@
  */
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)
 
-/* How often the caller of a small operation looks for the others before it steps the engine: some 20 us. */
-enum { CALL_SPINS = 1000, CALL_YIELDS = 32 };
+/* How often the caller of a small operation looks for the others before it steps the engine: some 20 us; and the first
+ * times without a pause in between. */
+enum { CALL_SPINS = 1000, CALL_LOOKS = 64, CALL_YIELDS = 32 };
 /* A caller comes to drive: the thread's arming will be used up, so it must not stay asleep on it. */
 static void enter(kolo_driver *driver)
 {
@@ -136,10 +137,10 @@ static bool watch(const kolo_driver *driver, const kolo_entry *entry)
     bool is_complete = kolo_call_is_complete(engine, entry);
     kolo_call_wake(engine);
     for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
-        if (spins)
-            kolo_driver_relax();
-        else
+        if (!spins)
             sched_yield();
+        else if (looks >= CALL_LOOKS)
+            kolo_driver_relax();
         is_complete = kolo_call_is_complete(engine, entry);
     }
     return is_complete;
