@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-static const char *attach, *window = "64K", *heap = "100M";
+static const char *attach, *window = "64K", *heap = "24M";
 
 static const char *option(void *user, const char *name)
 {
