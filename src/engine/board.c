@@ -69,6 +69,9 @@ static uint64_t *round_of(const kolo_board *board, int32_t rank, const kolo_post
                                        : &card_of(board, rank, post)->round;
 }
 
+/* In place of the round itself. */
+#define REPORTED (UINT64_C(1) << 63)
+
 static bool has_posted(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
     return __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE) == post->round;
@@ -88,6 +91,21 @@ uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
     for (int32_t rank = 0; rank < board->size; rank++)
         mask |= (uint32_t)has_posted(board, rank, post) << rank;
     return mask;
+}
+
+uint32_t kolo_board_arrived(const kolo_board *board, const kolo_post *post)
+{
+    uint32_t mask = 0;
+    for (int32_t rank = 0; rank < board->size; rank++) {
+        uint64_t round = __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE);
+        mask |= (uint32_t)((round & ~REPORTED) == post->round) << rank;
+    }
+    return mask;
+}
+
+void kolo_board_tell_report(const kolo_board *board, const kolo_post *post)
+{
+    __atomic_store_n(round_of(board, board->rank, post), post->round | REPORTED, __ATOMIC_RELEASE);
 }
 
 /* ---- by value ---------------------------------------------------------------------------------------- */

@@ -26,15 +26,15 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
     return kind;
 }
 
-/* The same of a posted round: everybody sees who has not; and the root, who described it instead. */
-static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry,
-                                  char text[KOLO_MISSING_BYTES])
+/* The same of a round that goes over the board: everybody sees who has neither posted nor reported it. */
+static kolo_missing missing_on_board(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                     char text[KOLO_MISSING_BYTES])
 {
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry) | entry->have;
+    uint32_t arrived = negotiation->hooks.arrived(negotiation->hooks.user, entry);
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
     for (int32_t rank = 0; rank < negotiation->size; rank++)
-        if ((posted >> rank & 1) == 0)
+        if ((arrived >> rank & 1) == 0)
             (void)kolo_ranks_add(&ranks, rank, rank);
     kolo_ranks_format(&ranks, text, KOLO_MISSING_BYTES);
     kolo_ranks_fini(&ranks);
@@ -44,7 +44,8 @@ static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kol
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                 char ranks[KOLO_MISSING_BYTES])
 {
-    return entry->posted ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
+    return entry->way != KOLO_WAY_ORDER ? missing_on_board(negotiation, entry, ranks)
+                                        : missing_reports(negotiation, entry, ranks);
 }
 
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
@@ -54,7 +55,7 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
     ranks[0] = '\0';
     if (entry == NULL || entry->head != request || request->running)
         return KOLO_MISSING_NOBODY;
-    if (!entry->posted && (entry->forwarded || entry->have == negotiation->all))
+    if (entry->way == KOLO_WAY_ORDER && (entry->forwarded || entry->have == negotiation->all))
         return KOLO_MISSING_NOBODY;
     return kolo_entry_missing(negotiation, entry, ranks);
 }
@@ -67,13 +68,15 @@ typedef struct stall_scan {
     bool waiting;
 } stall_scan;
 
-/* Whether this node should speak of the entry; of a posted round the first rank that posted does. */
+/* Whether this node should speak of the entry; of a round that goes over the board the first rank that is there does. */
 static bool waits_for_others(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
-    if (!entry->posted)
+    if (entry->way == KOLO_WAY_ORDER)
         return entry->have != 0 && entry->have != negotiation->all;
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry);
-    return (posted & ((1u << negotiation->rank) - 1)) == 0;
+    if (!entry->announced || entry->head->running)
+        return false;
+    uint32_t arrived = negotiation->hooks.arrived(negotiation->hooks.user, entry);
+    return (arrived & ((1u << negotiation->rank) - 1)) == 0;
 }
 
 static void check_stall(void *user, kolo_entry *entry)

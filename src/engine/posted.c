@@ -223,6 +223,20 @@ uint32_t kolo_posted_by(void *user, const kolo_entry *entry)
     return kolo_board_posted(&engine->board, &post);
 }
 
+void kolo_posted_tell_report(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    kolo_post post = post_of(entry);
+    kolo_board_tell_report(&engine->board, &post);
+}
+
+uint32_t kolo_posted_arrived(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    kolo_post post = post_of(entry);
+    return kolo_board_arrived(&engine->board, &post);
+}
+
 uint64_t kolo_posted_places(void *user)
 {
     const kolo_engine *engine = user;
