@@ -280,6 +280,40 @@ static void rank_that_stops_while_data_moves__is_warned_about(void **state)
     cluster_fini(&net);
 }
 
+/* The root has decided nothing yet, because its only runner waits for rank 2. */
+static void decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped(void **state)
+{
+    (void)state;
+    static float data[3][3000], small[3][4];
+    cluster net;
+    kolo_request *big[3], *next[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .groups_in_flight = 1});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("big", data[r], 3000);
+        big[r] = cluster_submit(&net, r, &tensor);
+    }
+    kolo_sim_counters sent = {0};
+    for (; sent.data_messages < 3; kolo_sim_count(net.sim, 1, &sent))
+        assert_true(cluster_event(&net));
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("next", small[r], 4);
+        tensor.timeout_ns = r == 0 ? KOLO_NS_PER_S : 0;
+        next[r] = cluster_submit(&net, r, &tensor);
+        cluster_step(&net, r);
+    }
+    net.crashed[2] = true; /* stopped, not dead */
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 2; r++) {
+        cluster_expect_error(big[r], KOLO_ERR_TIMEOUT, "its data does not move; waiting for rank");
+        assert_string_equal(next[r]->error->tensor, "next");
+        assert_null(strstr(next[r]->error->ranks, "-1"));
+        cluster_expect_error(next[r], KOLO_ERR_TIMEOUT, "its data does not move; waiting for rank");
+    }
+    cluster_fini(&net);
+    kolo_request_release(big[2]);
+    kolo_request_release(next[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -289,6 +323,7 @@ int main(void)
         cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees),
         cmocka_unit_test(missing_rank__is_told_from_those_who_reported_instead_of_posting),
         cmocka_unit_test(missing_rank__alone_is_warned_about),
+        cmocka_unit_test(decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped),
         cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
