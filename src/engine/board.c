@@ -5,6 +5,7 @@
 #include "engine/extent.h"
 #include "reduce/reduce.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The flag line of each rank that holds its counter: the last one, far from the runners'. */
@@ -174,6 +175,14 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
     return true;
 }
 
+static kolo_status refuse(int32_t rank)
+{
+    kolo_status status =
+        kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+    snprintf(kolo_error_current()->ranks, sizeof(kolo_error_current()->ranks), "%d", rank);
+    return status;
+}
+
 kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                                    const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags)
 {
@@ -184,7 +193,7 @@ kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *pos
         kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
         if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
             !is_in_heap(board, output, extent.output.count, element_bytes))
-            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+            return refuse(rank);
         inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
         outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
         flags[rank] = theirs->flags;
