@@ -13,7 +13,8 @@
  *
  * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
  * or whose tensor does not lie in its heap, reports to the root instead, and leaves word of that where its post would
- * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where all ranks are the root's children: up to 9. */
+ * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where all ranks are
+ * the root's children: up to 9. */
 #ifndef KOLO_ENGINE_BOARD_H
 #define KOLO_ENGINE_BOARD_H
 
