@@ -5,6 +5,7 @@
 #include "engine/extent.h"
 #include "reduce/reduce.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The flag line of each rank that holds its counter: the last one, far from the runners'. */
@@ -69,6 +70,9 @@ static uint64_t *round_of(const kolo_board *board, int32_t rank, const kolo_post
                                        : &card_of(board, rank, post)->round;
 }
 
+/* In place of the round itself. */
+#define REPORTED (UINT64_C(1) << 63)
+
 static bool has_posted(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
     return __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE) == post->round;
@@ -88,6 +92,21 @@ uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
     for (int32_t rank = 0; rank < board->size; rank++)
         mask |= (uint32_t)has_posted(board, rank, post) << rank;
     return mask;
+}
+
+uint32_t kolo_board_arrived(const kolo_board *board, const kolo_post *post)
+{
+    uint32_t mask = 0;
+    for (int32_t rank = 0; rank < board->size; rank++) {
+        uint64_t round = __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE);
+        mask |= (uint32_t)((round & ~REPORTED) == post->round) << rank;
+    }
+    return mask;
+}
+
+void kolo_board_tell_report(const kolo_board *board, const kolo_post *post)
+{
+    __atomic_store_n(round_of(board, board->rank, post), post->round | REPORTED, __ATOMIC_RELEASE);
 }
 
 /* ---- by value ---------------------------------------------------------------------------------------- */
@@ -169,6 +188,14 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
     return true;
 }
 
+static kolo_status refuse(int32_t rank)
+{
+    kolo_status status =
+        kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+    snprintf(kolo_error_current()->ranks, sizeof(kolo_error_current()->ranks), "%d", rank);
+    return status;
+}
+
 kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                                    const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags)
 {
@@ -179,7 +206,7 @@ kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *pos
         kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
         if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
             !is_in_heap(board, output, extent.output.count, element_bytes))
-            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+            return refuse(rank);
         inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
         outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
         flags[rank] = theirs->flags;

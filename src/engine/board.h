@@ -12,8 +12,9 @@
  * completed n+1, for which everybody had to be through with n.
  *
  * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
- * or whose tensor does not lie in its heap, reports to the root instead; the root takes the others' posts as reports,
- * so that it decides for all (negotiate.h). Only where all ranks are the root's children: up to 9. */
+ * or whose tensor does not lie in its heap, reports to the root instead, and leaves word of that where its post would
+ * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where all ranks are
+ * the root's children: up to 9. */
 #ifndef KOLO_ENGINE_BOARD_H
 #define KOLO_ENGINE_BOARD_H
 
@@ -68,9 +69,13 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
 kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece,
                         uint32_t slot);
 
-/* Everybody else has posted it. And: bit r is set if rank r has. */
+/* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);
 uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post);
+uint32_t kolo_board_arrived(const kolo_board *board, const kolo_post *post);
+
+/* This rank reports the round to the root instead: it is not the one whom those who posted wait for. */
+void kolo_board_tell_report(const kolo_board *board, const kolo_post *post);
 
 /* By value; piece: NULL for a barrier. After writing, ranks that sleep must be woken. Once complete, the result is
  * folded into the output. */

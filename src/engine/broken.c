@@ -70,6 +70,7 @@ void kolo_engine_leave(kolo_engine *engine)
 /* Once nothing of ours is at the transport any more, memory is the callers' again. */
 int kolo_engine_settle_broken(kolo_engine *engine)
 {
+    (void)kolo_posted_work(engine); /* runners at places have nothing at the transport: they end at once */
     if (kolo_engine_next_busy(engine, NULL) != NULL)
         return 0;
     while (engine->waiting != NULL) {
@@ -179,7 +180,7 @@ static void expire(kolo_engine *engine, const kolo_request *request)
     char ranks[KOLO_MISSING_BYTES];
     if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY) {
         break_late(engine, request->name, "it was not submitted by", ranks);
-    } else if (request->running) {
+    } else if (request->running || engine->options.rank == 0) { /* or it waits for a runner that is busy */
         list_peers_of(engine, request, ranks, sizeof(ranks));
         break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks);
     } else {

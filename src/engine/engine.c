@@ -316,7 +316,6 @@ static void fail_leftovers(kolo_engine *engine)
         free(runner->group);
         runner->group = NULL;
     }
-    (void)kolo_posted_work(engine); /* the runners on places are free now */
     if (engine->queue != NULL)
         drain_queue(engine);
     kolo_engine_settle_broken(engine);

@@ -32,36 +32,35 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
     return kind;
 }
 
-/* Of a round that may be posted: bit r is set if rank r has submitted it, as far as is known here. Everybody sees who
- * posted; who described instead, only the root knows, whose children are all the others. */
-static uint32_t posted_by(const kolo_negotiation *negotiation, const kolo_entry *entry)
+/* Of a round that goes over the board: bit r is set if rank r has posted or reported it. Everybody sees that; of who
+ * describes it anew just now, the root may hear a little earlier. */
+static uint32_t arrived(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
-    return negotiation->hooks.posted(negotiation->hooks.user, entry) | (negotiation->rank == 0 ? entry->have : 0);
+    return negotiation->hooks.arrived(negotiation->hooks.user, entry) | (negotiation->rank == 0 ? entry->have : 0);
 }
 
-/* The same as above, of a round that may be posted. */
-static kolo_missing missing_posts(const kolo_negotiation *negotiation, const kolo_entry *entry,
-                                  char text[KOLO_MISSING_BYTES])
+/* The same as above, of a round that goes over the board. */
+static kolo_missing missing_on_board(const kolo_negotiation *negotiation, const kolo_entry *entry,
+                                     char text[KOLO_MISSING_BYTES])
 {
-    uint32_t posted = posted_by(negotiation, entry);
+    uint32_t there = arrived(negotiation, entry);
     int32_t count = 0;
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
     for (int32_t rank = 0; rank < negotiation->size; rank++)
-        if ((posted >> rank & 1) == 0) {
+        if ((there >> rank & 1) == 0) {
             (void)kolo_ranks_add(&ranks, rank, rank);
             count++;
         }
-    bool sure = negotiation->rank == 0 || count <= 1;
-    write_ranks(&ranks, sure ? "" : " (or some of them)", text);
-    return count == 0 ? KOLO_MISSING_NOBODY : sure ? KOLO_MISSING_SURE : KOLO_MISSING_UNSURE;
+    write_ranks(&ranks, "", text);
+    return count == 0 ? KOLO_MISSING_NOBODY : KOLO_MISSING_SURE;
 }
 
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                 char ranks[KOLO_MISSING_BYTES])
 {
-    bool posts = entry->posted || (negotiation->rank == 0 && entry->way != KOLO_WAY_ORDER);
-    return posts ? missing_posts(negotiation, entry, ranks) : missing_reports(negotiation, entry, ranks);
+    return entry->way != KOLO_WAY_ORDER ? missing_on_board(negotiation, entry, ranks)
+                                        : missing_reports(negotiation, entry, ranks);
 }
 
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
@@ -71,7 +70,7 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
     ranks[0] = '\0';
     if (entry == NULL || entry->head != request || request->running)
         return KOLO_MISSING_NOBODY;
-    if (!entry->posted && (entry->forwarded || entry->have == negotiation->all))
+    if (entry->way == KOLO_WAY_ORDER && (entry->forwarded || entry->have == negotiation->all))
         return KOLO_MISSING_NOBODY;
     return kolo_entry_missing(negotiation, entry, ranks);
 }
@@ -86,13 +85,15 @@ typedef struct stall_scan {
     bool waiting;
 } stall_scan;
 
-/* Whether this node should speak of the entry; of a posted round the first rank that posted does. */
+/* Whether this node should speak of the entry; of a round that goes over the board the first rank that is there does. */
 static bool waits_for_others(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
-    if (!entry->posted)
+    if (entry->way == KOLO_WAY_ORDER)
         return entry->have != 0 && entry->have != negotiation->all;
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry);
-    return (posted & ((1u << negotiation->rank) - 1)) == 0;
+    if (!entry->announced || entry->head->running)
+        return false;
+    uint32_t arrived = negotiation->hooks.arrived(negotiation->hooks.user, entry);
+    return (arrived & ((1u << negotiation->rank) - 1)) == 0;
 }
 
 static void check_stall(void *user, kolo_entry *entry)
@@ -122,7 +123,7 @@ bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, ko
 static uint32_t deserters(const kolo_negotiation *negotiation, const kolo_entry *entry, uint32_t *waiting)
 {
     bool posts = negotiation->rank == 0 && entry->way != KOLO_WAY_ORDER;
-    *waiting = posts ? posted_by(negotiation, entry) : entry->have;
+    *waiting = posts ? arrived(negotiation, entry) : entry->have;
     return *waiting != 0 && entry != negotiation->farewell ? negotiation->left & ~*waiting : 0;
 }
 

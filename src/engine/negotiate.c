@@ -156,6 +156,8 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
         set_posted(negotiation, entry);
         return KOLO_OK;
     }
+    if (entry->way != KOLO_WAY_ORDER)
+        negotiation->hooks.tell_report(negotiation->hooks.user, entry);
     if (same) {
         entry->unchanged |= 1u;
         return contribute(negotiation, entry, 0);

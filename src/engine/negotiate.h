@@ -28,12 +28,15 @@ typedef struct kolo_negotiation_hooks {
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
     /* The board (board.h); all NULL where there is none. way: which way operations like this one, with this slot, go;
      * pure, the same on all ranks. post: to all ranks, now; false: it cannot go this way from here. withdraw: the root
-     * has decided about a posted request. posted: bit r is set if rank r has posted this entry's round. places: how
-     * many posts by place there were, of all ranks. */
+     * has decided about a posted request. tell_report: this rank reports the entry's round to the root, and the others
+     * may have posted it. posted: bit r is set if rank r has posted it; arrived: if it has posted or reported it.
+     * places: how many posts by place there were, of all ranks. */
     kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot);
     bool (*post)(void *user, const kolo_entry *entry, kolo_request *request);
     void (*withdraw)(void *user, kolo_request *request);
+    void (*tell_report)(void *user, const kolo_entry *entry);
     uint32_t (*posted)(void *user, const kolo_entry *entry);
+    uint32_t (*arrived)(void *user, const kolo_entry *entry);
     uint64_t (*places)(void *user);
     /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
     void (*expired)(void *user, const char *name, const char *missing);

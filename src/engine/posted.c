@@ -185,15 +185,19 @@ static kolo_post post_of(const kolo_entry *entry)
     return (kolo_post){.way = entry->way, .slot = entry->slot, .round = entry->round};
 }
 
+static bool is_forced(const kolo_engine_options *options, kolo_collective collective)
+{
+    const kolo_algorithm *forced = collective == KOLO_BROADCAST ? options->forced_broadcast : options->forced;
+    return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0;
+}
+
 /* A forced algorithm's order of sums holds in every round. */
 kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot)
 {
     const kolo_engine *engine = user;
-    bool forced = request->operation.collective == KOLO_ALLREDUCE   ? engine->options.forced != NULL
-                  : request->operation.collective == KOLO_BROADCAST ? engine->options.forced_broadcast != NULL
-                                                                    : false;
-    return forced ? KOLO_WAY_ORDER
-                  : kolo_board_way(&engine->board, &request->operation, kolo_request_piece(request), slot);
+    return is_forced(&engine->options, request->operation.collective)
+               ? KOLO_WAY_ORDER
+               : kolo_board_way(&engine->board, &request->operation, kolo_request_piece(request), slot);
 }
 
 bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)
@@ -221,6 +225,20 @@ uint32_t kolo_posted_by(void *user, const kolo_entry *entry)
     const kolo_engine *engine = user;
     kolo_post post = post_of(entry);
     return kolo_board_posted(&engine->board, &post);
+}
+
+void kolo_posted_tell_report(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    kolo_post post = post_of(entry);
+    kolo_board_tell_report(&engine->board, &post);
+}
+
+uint32_t kolo_posted_arrived(void *user, const kolo_entry *entry)
+{
+    const kolo_engine *engine = user;
+    kolo_post post = post_of(entry);
+    return kolo_board_arrived(&engine->board, &post);
 }
 
 uint64_t kolo_posted_places(void *user)

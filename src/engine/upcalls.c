@@ -157,7 +157,9 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .way = kolo_posted_way,
                                     .post = kolo_posted_post,
                                     .withdraw = kolo_posted_withdraw,
+                                    .tell_report = kolo_posted_tell_report,
                                     .posted = kolo_posted_by,
+                                    .arrived = kolo_posted_arrived,
                                     .places = kolo_posted_places,
                                     .expired = kolo_engine_expired,
                                     .deserted = kolo_engine_deserted};

@@ -48,17 +48,25 @@ static kolo_status count_listed(kolo_negotiation *negotiation, kolo_entry **list
     return KOLO_OK;
 }
 
-/* Where nobody has ever posted a place, as in a job without shared tensors, the list of places is never walked. */
+/* Whether the list of places may have something to count. Where nobody has ever posted a place, as in a job without
+ * shared tensors, it never has. */
+static bool has_news(const kolo_negotiation *negotiation, uint64_t *places)
+{
+    if (negotiation->watched_places == NULL)
+        return false;
+    *places = negotiation->hooks.places(negotiation->hooks.user);
+    return *places != negotiation->places || (*places > 0 && negotiation->watch_again);
+}
+
 kolo_status kolo_watch_count(kolo_negotiation *negotiation)
 {
     KOLO_TRY(count_listed(negotiation, &negotiation->watched));
-    if (negotiation->watched_places == NULL)
+    uint64_t places;
+    if (!has_news(negotiation, &places))
         return KOLO_OK;
-    uint64_t places = negotiation->hooks.places(negotiation->hooks.user);
-    bool is_news = places != negotiation->places || (places > 0 && negotiation->watch_again);
     negotiation->places = places;
     negotiation->watch_again = false;
-    return is_news ? count_listed(negotiation, &negotiation->watched_places) : KOLO_OK;
+    return count_listed(negotiation, &negotiation->watched_places);
 }
 
 static bool any_posted(const kolo_negotiation *negotiation, const kolo_entry *list)
@@ -71,7 +79,9 @@ static bool any_posted(const kolo_negotiation *negotiation, const kolo_entry *li
 
 bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 {
-    return any_posted(negotiation, negotiation->watched) || any_posted(negotiation, negotiation->watched_places) ||
+    uint64_t places;
+    return any_posted(negotiation, negotiation->watched) ||
+           (has_news(negotiation, &places) && any_posted(negotiation, negotiation->watched_places)) ||
            kolo_negotiation_posted_deserted(negotiation) != NULL;
 }
 

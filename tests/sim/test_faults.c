@@ -3,6 +3,8 @@
 #include "sim/cluster.h"
 
 #include "base/clock.h"
+#include "base/error.h"
+#include "engine/state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -205,6 +207,62 @@ static void broken_job__fails_later_submissions_too(void **state)
     cluster_fini(&net);
 }
 
+static kolo_status refuse_control(kolo_transport *transport, int32_t peer, const void *bytes, size_t size)
+{
+    (void)transport;
+    (void)peer;
+    (void)bytes;
+    (void)size;
+    return kolo_fail(KOLO_ERR_TRANSPORT, "the wire is cut");
+}
+
+/* Rank 0's tensor of `name` lies in its heap only if `shared`; the others' always. */
+static void submit_large(cluster *net, int32_t rank, const char *name, bool shared, kolo_request **request)
+{
+    enum { COUNT = 3000 };
+    static float apart[COUNT];
+    float *data = shared || rank > 0 ? cluster_alloc(net, rank, COUNT * sizeof(float)) : apart;
+    cluster_tensor tensor = cluster_vector(name, data, COUNT);
+    *request = cluster_submit(net, rank, &tensor);
+}
+
+/* A post tells rank 0 that "v" is complete, while it works on "w": its decision cannot be sent, and nothing comes any
+ * more that would wake it. */
+static void broken_job__ends_what_works_on_places_in_the_same_step(void **state)
+{
+    (void)state;
+    cluster net;
+    kolo_request *w[2], *v[2];
+    cluster_init(&net, &(cluster_options){.size = 2, .seed = 1, .window_bytes = 8 << 20, .heap_bytes = 1 << 20});
+    for (int round = 0; round < 2; round++) {
+        for (int32_t r = 0; r < 2; r++) {
+            submit_large(&net, r, "w", true, &w[r]);
+            if (round == 0 || r == 0)
+                submit_large(&net, r, "v", round == 0, &v[r]);
+        }
+        if (round == 0)
+            cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; round == 0 && r < 2; r++) {
+            cluster_expect_success(w[r]);
+            cluster_expect_success(v[r]);
+        }
+    }
+    assert_true(kolo_engine_step(net.engines[1], kolo_sim_now(net.sim)) > 0); /* posts w; and no more steps: the    */
+    cluster_step(&net, 0);                                                    /* other one waits for it to be done */
+    assert_true(w[0]->running);
+    submit_large(&net, 1, "v", true, &v[1]);
+    assert_true(kolo_engine_step(net.engines[1], kolo_sim_now(net.sim)) > 0);
+    kolo_transport_ops ops = *kolo_sim_transport();
+    ops.send_control = refuse_control;
+    net.engines[0]->control.ops = &ops;
+    cluster_step(&net, 0);
+    cluster_expect_error(w[0], KOLO_ERR_TRANSPORT, "the wire is cut");
+    cluster_expect_error(v[0], KOLO_ERR_TRANSPORT, "the wire is cut");
+    cluster_fini(&net);
+    kolo_request_release(w[1]);
+    kolo_request_release(v[1]);
+}
+
 /* A callback that submits again, whatever the status, until told to stop. */
 typedef struct insistent {
     cluster *net;
@@ -322,18 +380,24 @@ static void windows__that_are_too_small_are_done_without(void **state)
     cluster_fini(&net);
 }
 
-/* Else the sums' order would be the forced algorithm's in the first round, and that of the cells from then on. */
-static void forced_algorithm__moves_small_tensors_in_every_round(void **state)
+/* In the first round, in which the slot is agreed, and in those after it, which could go over the board. */
+static void force(const char *algorithm, const char *broadcast, kolo_collective collective, int64_t count)
 {
-    (void)state;
-    static float data[3][4];
     cluster net;
-    cluster_init(&net, &(cluster_options){.size = 3, .seed = 1, .algorithm = "ring", .window_bytes = 8 << 20});
+    cluster_options options = {.size = 3,
+                               .seed = 1,
+                               .algorithm = algorithm,
+                               .broadcast = broadcast,
+                               .window_bytes = 8 << 20,
+                               .heap_bytes = 1 << 20};
+    cluster_init(&net, &options);
     uint64_t before = 0;
     for (int round = 0; round < 3; round++) {
         kolo_request *requests[3];
         for (int32_t r = 0; r < 3; r++) {
-            cluster_tensor tensor = cluster_vector("w", data[r], 4);
+            cluster_tensor tensor =
+                cluster_vector("w", cluster_alloc(&net, r, (size_t)count * sizeof(float)), count);
+            tensor.collective = collective;
             requests[r] = cluster_submit(&net, r, &tensor);
         }
         cluster_settle(&net, EVENTS_MAX);
@@ -347,6 +411,18 @@ static void forced_algorithm__moves_small_tensors_in_every_round(void **state)
     cluster_fini(&net);
 }
 
+/* Else the sums' order would be the forced algorithm's in the first round, and that of the board from then on. */
+static void forced_algorithm__moves_tensors_in_every_round(void **state)
+{
+    (void)state;
+    force("ring", NULL, KOLO_ALLREDUCE, 4);
+    force("ring", NULL, KOLO_ALLREDUCE, 4000);
+    force("ring", NULL, KOLO_REDUCE_SCATTER, 4000);
+    force("ring", NULL, KOLO_ALLGATHER, 4000);
+    force("circulant", NULL, KOLO_REDUCE_SCATTER, 4000);
+    force(NULL, "chain", KOLO_BROADCAST, 4000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,10 +433,11 @@ int main(void)
         cmocka_unit_test(crash__ends_every_request_and_names_the_dead_rank),
         cmocka_unit_test(broken_job__fails_later_submissions_too),
         cmocka_unit_test(broken_job__is_left_by_a_step_though_callbacks_submit_again),
+        cmocka_unit_test(broken_job__ends_what_works_on_places_in_the_same_step),
         cmocka_unit_test(garbage__breaks_the_job_and_names_its_sender),
         cmocka_unit_test(steady_state__costs_one_message_up_and_one_down_per_link),
         cmocka_unit_test(windows__that_are_too_small_are_done_without),
-        cmocka_unit_test(forced_algorithm__moves_small_tensors_in_every_round),
+        cmocka_unit_test(forced_algorithm__moves_tensors_in_every_round),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -250,6 +250,112 @@ static void ranks_that_leave_one_by_one__end_in_peace(void **state)
     }
 }
 
+/* ---- tensors in the heaps ------------------------------------------------------------------------------------- */
+
+enum { LARGE = 3000, LARGE_RANKS = 5 };
+
+/* Rank `late` does not submit. The others' tensors are in their heaps, but those of `apart` (bits) are not, or have
+ * another shape: these report to the root, and who posted must not take them for the late ones. */
+typedef struct absence {
+    int32_t late;
+    uint32_t apart;
+    bool differ; /* those apart describe another shape */
+    int64_t count;
+} absence;
+
+static const absence absences[] = {
+    {4, 0, false, LARGE},   {0, 0, false, LARGE},   {4, 1 << 2, false, LARGE}, {4, 1, false, LARGE},
+    {2, 1 | 8, true, LARGE}, {0, 1 << 3, false, LARGE}, {0, 1 << 1, true, LARGE},  {3, 0x17, false, LARGE},
+    {1, 1 << 4, true, 8},   {0, 1 << 4, true, 8},   {3, 1, true, 8},
+};
+enum { ABSENCES = sizeof(absences) / sizeof(absences[0]) };
+
+static cluster_tensor tensor_of(cluster *net, int32_t rank, const absence *what, bool first)
+{
+    static float apart[LARGE_RANKS][LARGE + 1];
+    bool is_apart = !first && (what->apart >> rank & 1) != 0;
+    int64_t count = what->count + (is_apart && what->differ);
+    float *data = is_apart ? apart[rank] : cluster_alloc(net, rank, (size_t)count * sizeof(float));
+    assert_non_null(data);
+    return cluster_vector("w", data, count);
+}
+
+/* A first round, of all, in which the slot is agreed; then the absence. The requests of those who are there. */
+static void be_absent(cluster *net, const absence *what, int64_t timeout_ns, kolo_request **requests)
+{
+    for (int32_t r = 0; r < LARGE_RANKS; r++) {
+        cluster_tensor tensor = tensor_of(net, r, what, true);
+        requests[r] = cluster_submit(net, r, &tensor);
+    }
+    cluster_settle(net, EVENTS_MAX);
+    for (int32_t r = 0; r < LARGE_RANKS; r++) {
+        cluster_expect_success(requests[r]);
+        cluster_tensor tensor = tensor_of(net, r, what, false);
+        tensor.timeout_ns = timeout_ns;
+        requests[r] = r != what->late ? cluster_submit(net, r, &tensor) : NULL;
+    }
+}
+
+static void missing_rank__is_told_from_those_who_reported_instead_of_posting(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ABSENCES; i++)
+        for (int32_t hurried = 0; hurried < LARGE_RANKS; hurried++) { /* whose deadline is the first */
+            cluster net;
+            kolo_request *requests[LARGE_RANKS];
+            char expected[64];
+            cluster_options options = {
+                .size = LARGE_RANKS, .seed = i, .window_bytes = 8 << 20, .heap_bytes = 1 << 20};
+            if (hurried == absences[i].late)
+                continue;
+            cluster_init(&net, &options);
+            be_absent(&net, &absences[i], 60 * KOLO_NS_PER_S, requests);
+            requests[hurried]->deadline_ns = kolo_sim_now(net.sim) + KOLO_NS_PER_S;
+            cluster_settle(&net, EVENTS_MAX);
+            snprintf(expected, sizeof(expected), "not submitted by rank %d;", absences[i].late);
+            for (int32_t r = 0; r < LARGE_RANKS; r++)
+                if (r != absences[i].late)
+                    cluster_expect_error(requests[r], KOLO_ERR_TIMEOUT, expected);
+            cluster_fini(&net);
+        }
+}
+
+/* Once, by one of those who are there. */
+static void missing_rank__alone_is_warned_about(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ABSENCES; i++) {
+        char wanted[64];
+        lines seen = {.wanted = wanted};
+        cluster net;
+        kolo_request *requests[LARGE_RANKS];
+        snprintf(wanted, sizeof(wanted), "s for rank %d;", absences[i].late);
+        cluster_options options = {.size = LARGE_RANKS,
+                                   .seed = i,
+                                   .window_bytes = 8 << 20,
+                                   .heap_bytes = 1 << 20,
+                                   .stall_ns = 2 * KOLO_NS_PER_S,
+                                   .log = count_line,
+                                   .log_user = &seen};
+        cluster_init(&net, &options);
+        be_absent(&net, &absences[i], 0, requests);
+        int64_t until_ns = kolo_sim_now(net.sim) + 10 * KOLO_NS_PER_S;
+        while (kolo_sim_now(net.sim) < until_ns)
+            assert_true(cluster_event(&net));
+        if (seen.found != 1 || seen.count != 1)
+            fail_msg("case %zu: %d of %d warnings, the last: %s", i, seen.found, seen.count, seen.last);
+        cluster_tensor tensor = tensor_of(&net, absences[i].late, &absences[i], true);
+        requests[absences[i].late] = cluster_submit(&net, absences[i].late, &tensor);
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < LARGE_RANKS; r++)
+            if (absences[i].differ)
+                cluster_expect_error(requests[r], KOLO_ERR_MISMATCH, "ranks disagree about 'w'");
+            else
+                cluster_expect_success(requests[r]);
+        cluster_fini(&net);
+    }
+}
+
 static void rank_that_stops_while_data_moves__is_warned_about(void **state)
 {
     (void)state;
@@ -278,6 +384,40 @@ static void rank_that_stops_while_data_moves__is_warned_about(void **state)
     cluster_fini(&net);
 }
 
+/* The root has decided nothing yet, because its only runner waits for rank 2. */
+static void decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped(void **state)
+{
+    (void)state;
+    static float data[3][3000], small[3][4];
+    cluster net;
+    kolo_request *big[3], *next[3];
+    cluster_init(&net, &(cluster_options){.size = 3, .groups_in_flight = 1});
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("big", data[r], 3000);
+        big[r] = cluster_submit(&net, r, &tensor);
+    }
+    kolo_sim_counters sent = {0};
+    for (; sent.data_messages < 3; kolo_sim_count(net.sim, 1, &sent))
+        assert_true(cluster_event(&net));
+    for (int32_t r = 0; r < 3; r++) {
+        cluster_tensor tensor = cluster_vector("next", small[r], 4);
+        tensor.timeout_ns = r == 0 ? KOLO_NS_PER_S : 0;
+        next[r] = cluster_submit(&net, r, &tensor);
+        cluster_step(&net, r);
+    }
+    net.crashed[2] = true; /* stopped, not dead */
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < 2; r++) {
+        cluster_expect_error(big[r], KOLO_ERR_TIMEOUT, "its data does not move; waiting for rank");
+        assert_string_equal(next[r]->error->tensor, "next");
+        assert_null(strstr(next[r]->error->ranks, "-1"));
+        cluster_expect_error(next[r], KOLO_ERR_TIMEOUT, "its data does not move; waiting for rank");
+    }
+    cluster_fini(&net);
+    kolo_request_release(big[2]);
+    kolo_request_release(next[2]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +428,9 @@ int main(void)
         cmocka_unit_test(missing_rank__is_told_from_one_that_disagrees_by_a_rank_that_cannot_know),
         cmocka_unit_test(rank_that_leaves__ends_what_others_wait_for),
         cmocka_unit_test(ranks_that_leave_one_by_one__end_in_peace),
+        cmocka_unit_test(missing_rank__is_told_from_those_who_reported_instead_of_posting),
+        cmocka_unit_test(missing_rank__alone_is_warned_about),
+        cmocka_unit_test(decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped),
         cmocka_unit_test(rank_that_stops_while_data_moves__is_warned_about),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,6 +4,7 @@
  *     engine_failures desert RANK       RANK leaves in peace, the others wait for it without a deadline
  *     engine_failures abandon RANK      RANK gives up and leaves; the others wait for it without a deadline
  *     engine_failures loop RANK TURN    all-reduces until something fails; RANK kills itself in TURN (-1: nobody does)
+ *     engine_failures shared RANK TURN  the same with tensors of kolo_alloc, up to 4 MB
  *     engine_failures fork              calls in a forked child, while the parent's job goes on
  *     engine_failures join              joins and leaves */
 #include "rank.h"
@@ -14,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT = 8, COUNT = 30000, LOST = 3 }; /* LOST: the exit code of a rank whose job failed */
+enum { IN_FLIGHT = 8, COUNT = 30000, SHARED_COUNT = 1000000, LOST = 3 }; /* LOST: the exit code of a rank whose job failed */
 
 static void say(const char *what, const kolo_error *error)
 {
@@ -110,16 +111,15 @@ static int test_abandon(kolo_context *ctx, int32_t deserter)
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
-static int test_loop(kolo_context *ctx, int32_t victim, int64_t turns)
+static int test_loop(kolo_context *ctx, float *data, int64_t count, int32_t victim, int64_t turns)
 {
-    float *data = rank_memory(IN_FLIGHT * COUNT * sizeof(*data));
     kolo_request *requests[IN_FLIGHT];
     kolo_status status = KOLO_OK;
     kolo_error error = {.status = KOLO_OK};
     for (int64_t turn = 0; status == KOLO_OK; turn++) {
         for (int i = 0; i < IN_FLIGHT; i++) {
             kolo_args args = KOLO_ARGS_INIT;
-            args.output = KOLO_VECTOR(data + (ptrdiff_t)i * COUNT, COUNT >> i, KOLO_FLOAT32);
+            args.output = KOLO_VECTOR(data + (ptrdiff_t)i * count, count >> i, KOLO_FLOAT32);
             OK(kolo_allreduce(ctx, &args, &requests[i]));
             if (rank_number == victim && turn == turns && i == turns % IN_FLIGHT)
                 raise(SIGKILL);
@@ -132,15 +132,13 @@ static int test_loop(kolo_context *ctx, int32_t victim, int64_t turns)
             }
             kolo_request_free(requests[i]);
         }
-        if (turn == 3) {
+        if (turn == 9) { /* by now all names have come twice */
             printf("running\n");
             fflush(stdout);
         }
     }
     say("lost", &error);
-    int code = leave_failed(ctx);
-    free(data);
-    return code;
+    return leave_failed(ctx);
 }
 
 /* ---- fork ------------------------------------------------------------------------------------------------- */
@@ -221,8 +219,17 @@ int main(int argc, char **argv)
         return test_desert(ctx, (int32_t)rank_number_of(argv[2]));
     if (strcmp(subject, "abandon") == 0 && argc == 3)
         return test_abandon(ctx, (int32_t)rank_number_of(argv[2]));
-    if (strcmp(subject, "loop") == 0 && argc == 4)
-        return test_loop(ctx, (int32_t)rank_number_of(argv[2]), rank_number_of(argv[3]));
+    if (strcmp(subject, "loop") == 0 && argc == 4) {
+        float *data = rank_memory(IN_FLIGHT * COUNT * sizeof(*data));
+        int code = test_loop(ctx, data, COUNT, (int32_t)rank_number_of(argv[2]), rank_number_of(argv[3]));
+        free(data);
+        return code;
+    }
+    if (strcmp(subject, "shared") == 0 && argc == 4) {
+        void *data;
+        OK(kolo_alloc(ctx, IN_FLIGHT * SHARED_COUNT * sizeof(float), &data));
+        return test_loop(ctx, data, SHARED_COUNT, (int32_t)rank_number_of(argv[2]), rank_number_of(argv[3]));
+    }
     if (strcmp(subject, "fork") == 0)
         return test_fork(ctx);
     CHECK(strcmp(subject, "join") == 0, "no subject '%s'", subject);

@@ -1,9 +1,10 @@
 /* operations.c - every collective, type and operator, at awkward counts, against the reference.
  *
- *     engine_operations BATCH STRIDE
+ *     engine_operations BATCH STRIDE [TURNS PARTS]
  *
  * BATCH operations are in flight at a time, submitted in another order on every rank (1: one after the other, waiting
- * inside the call). STRIDE: every STRIDE-th case only. */
+ * inside the call). STRIDE: every STRIDE-th case only. TURNS: each case so many times under one name. PARTS of 4
+ * tensors, at random, lie in memory of kolo_alloc. */
 #include "reference.h"
 
 #include <stdlib.h>
@@ -15,14 +16,17 @@ enum { BATCH_MAX = 256, GROUP_MAX = 300, FACTORS_MAX = 5 };
 typedef struct batch {
     kolo_context *ctx;
     int32_t capacity, count;
+    operation cases[BATCH_MAX];
     trial trials[BATCH_MAX];
     random_source random; /* this rank's own */
-    int64_t stride, seen, done;
+    int64_t stride, seen, done, turns;
 } batch;
 
+/* Without a name, where it comes once. */
 static void run_one(batch *run, trial *one)
 {
     char text[256];
+    trial_begin(one, &run->cases[0], run->turns > 1 ? "single" : NULL);
     kolo_status status = trial_submit(run->ctx, one, NULL);
     CHECK(status == KOLO_OK, "%s: %s", kolo_status_name(status), operation_text(&one->what, text, sizeof(text)));
     trial_check(one);
@@ -37,23 +41,28 @@ static void finish(trial *one)
     trial_check(one);
 }
 
-static void flush(batch *run)
+static void run_many(batch *run)
 {
     int32_t order[BATCH_MAX];
     char name[16];
-    if (run->count == 1) {
-        run_one(run, &run->trials[0]);
-    } else {
-        random_shuffle(&run->random, order, run->count);
-        for (int32_t i = 0; i < run->count; i++) {
-            trial *one = &run->trials[order[i]];
-            snprintf(name, sizeof(name), "tensor %d", (int)order[i]);
-            one->args.name = name; /* copied by the call */
-            OK(trial_submit(run->ctx, one, &one->request));
-        }
-        for (int32_t i = 0; i < run->count; i++)
-            finish(&run->trials[i]);
+    random_shuffle(&run->random, order, run->count);
+    for (int32_t i = 0; i < run->count; i++) {
+        trial *one = &run->trials[order[i]];
+        snprintf(name, sizeof(name), "tensor %d", (int)order[i]);
+        trial_begin(one, &run->cases[order[i]], name); /* copied by the call */
+        OK(trial_submit(run->ctx, one, &one->request));
     }
+    for (int32_t i = 0; i < run->count; i++)
+        finish(&run->trials[i]);
+}
+
+static void flush(batch *run)
+{
+    for (int64_t turn = 0; turn < run->turns; turn++)
+        if (run->count == 1)
+            run_one(run, &run->trials[0]);
+        else
+            run_many(run);
     run->count = 0;
 }
 
@@ -61,7 +70,7 @@ static void add(batch *run, const operation *what)
 {
     if (run->seen++ % run->stride != 0)
         return;
-    trial_begin(&run->trials[run->count++], what, NULL);
+    run->cases[run->count++] = *what;
     run->done++;
     if (run->count == run->capacity)
         flush(run);
@@ -166,13 +175,15 @@ static void run_groups(kolo_context *ctx)
 int main(int argc, char **argv)
 {
     static batch run;
-    CHECK(argc == 3, "usage: engine_operations BATCH STRIDE");
+    CHECK(argc == 3 || argc == 5, "usage: engine_operations BATCH STRIDE [TURNS PARTS]");
     run.capacity = (int32_t)rank_number_of(argv[1]);
     run.stride = rank_number_of(argv[2]);
     CHECK(run.capacity >= 1 && run.capacity <= BATCH_MAX && run.stride >= 1, "BATCH is 1 to %d, STRIDE 1 or more",
           BATCH_MAX);
+    run.turns = argc == 5 ? rank_number_of(argv[3]) : 1;
     run.ctx = rank_join();
     run.random.seed = (uint64_t)rank_number + 1;
+    trial_share(run.ctx, argc == 5 ? (uint64_t)rank_number_of(argv[4]) : 0, &run.random);
     add_all(&run);
     broadcast_from_everybody(&run);
     OK(kolo_barrier(run.ctx, NULL, NULL));

@@ -172,11 +172,37 @@ static void check_integer(const operation *what, const char *data, int64_t at, i
 
 /* ---- trials ------------------------------------------------------------------------------------------- */
 
-static char *guarded(size_t bytes, size_t shift)
+static kolo_context *sharing;
+static uint64_t shared_parts;
+static random_source *sharing_random;
+
+void trial_share(kolo_context *ctx, uint64_t parts, random_source *random)
 {
-    char *memory = rank_memory(bytes + shift + 2 * GUARD_BYTES);
+    sharing = ctx;
+    shared_parts = parts;
+    sharing_random = random;
+}
+
+static char *guarded(size_t bytes, size_t shift, bool *is_shared)
+{
+    void *memory = NULL;
+    *is_shared = shared_parts > 0 && random_below(sharing_random, 4) < shared_parts;
+    if (*is_shared)
+        OK(kolo_alloc(sharing, bytes + shift + 2 * GUARD_BYTES, &memory));
+    else
+        memory = rank_memory(bytes + shift + 2 * GUARD_BYTES);
     memset(memory, GUARD, bytes + shift + 2 * GUARD_BYTES);
     return memory;
+}
+
+/* Overwritten first: the operation is complete, so that nobody may look any more. */
+static void release(char *memory, size_t bytes, bool is_shared)
+{
+    memset(memory, GUARD, bytes);
+    if (is_shared)
+        OK(kolo_free(sharing, memory));
+    else
+        free(memory);
 }
 
 static char *tensor_at(const trial *one, char *memory)
@@ -231,12 +257,12 @@ void trial_begin(trial *one, const operation *what, const char *name)
     one->output_shape = in_place ? what->count : out_count;
     one->input_bytes = (size_t)in_count * what->type->bytes;
     one->output_bytes = (size_t)one->output_shape * what->type->bytes;
-    one->output = guarded(one->output_bytes, what->shift);
+    one->output = guarded(one->output_bytes, what->shift, &one->output_is_shared);
     one->args.output = tensor_of(one, one->output, &one->output_shape);
     if (in_place) {
         write_input(what, tensor_at(one, one->output) + (size_t)in_first * what->type->bytes, in_first, in_count);
     } else {
-        one->input = guarded(one->input_bytes, what->shift);
+        one->input = guarded(one->input_bytes, what->shift, &one->input_is_shared);
         write_input(what, tensor_at(one, one->input), in_first, in_count);
         one->args.input = tensor_of(one, one->input, &one->input_shape);
     }
@@ -275,7 +301,7 @@ static void check_input_untouched(trial *one)
           operation_text(what, text, sizeof(text)));
     check_guards(one, one->input, one->input_bytes);
     free(expected);
-    free(one->input);
+    release(one->input, one->input_bytes, one->input_is_shared);
 }
 
 void trial_check(trial *one)
@@ -293,5 +319,5 @@ void trial_check(trial *one)
     check_guards(one, one->output, one->output_bytes);
     if (one->input != NULL)
         check_input_untouched(one);
-    free(one->output);
+    release(one->output, one->output_bytes, one->output_is_shared);
 }

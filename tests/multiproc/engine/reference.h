@@ -22,12 +22,16 @@ typedef struct operation {
 typedef struct trial {
     operation what;
     char *input, *output; /* allocations */
+    bool input_is_shared, output_is_shared;
     size_t input_bytes, output_bytes; /* of the tensors */
     kolo_args args;
     int64_t input_shape, output_shape;
     kolo_request *request;
 } trial;
 
+/* From now on `parts` of 4 tensors, at random, get memory from kolo_alloc; the others, and all of them at first, from
+ * malloc. */
+void trial_share(kolo_context *ctx, uint64_t parts, random_source *random);
 /* The trial must stay where it is until trial_check: args point into it. name: NULL or a text that lives as long. */
 void trial_begin(trial *one, const operation *what, const char *name);
 kolo_status trial_submit(kolo_context *ctx, trial *one, kolo_request **request);

@@ -7,8 +7,8 @@ FEW = 7  # every so many-th case, where all cases have run elsewhere
 
 
 class Operations(EngineCase):
-    def check(self, ranks, batch, stride, **variables):
-        lines = self.passes(ranks, "operations", batch, stride, **variables)
+    def check(self, ranks, batch, stride, *sharing, **variables):
+        lines = self.passes(ranks, "operations", batch, stride, *sharing, **variables)
         counts = {line for _, line in lines}
         self.assertEqual(len(lines), ranks)
         self.assertEqual(len(counts), 1, counts)
@@ -41,6 +41,17 @@ class Operations(EngineCase):
             for ranks in (2, 3, 5):
                 with self.subTest(broadcast=broadcast, ranks=ranks):
                     self.check(ranks, 8, 23, KOLO_BROADCAST=broadcast, KOLO_CHUNK="4K")
+
+    def test_memory_of_kolo_alloc(self):
+        for ranks, batch, stride, parts in ((2, 1, 1, 4), (3, 1, 3, 4), (5, 1, 5, 4), (2, 64, 1, 4), (3, 64, 1, 3),
+                                            (4, 64, 3, 2), (5, 64, 3, 4), (9, 32, 23, 4), (10, 32, 23, 4)):
+            with self.subTest(ranks=ranks, batch=batch, parts=parts):
+                self.check(ranks, batch, stride, 3, parts)
+
+    def test_memory_of_kolo_alloc__odd_chunks(self):
+        for chunk in ("64", "1000", "1G"):
+            with self.subTest(chunk=chunk):
+                self.check(3, 32, FEW, 3, 3, KOLO_CHUNK=chunk)
 
     def test_over_ucx(self):
         for tls in ("", "tcp,self"):

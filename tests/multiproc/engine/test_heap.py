@@ -1,0 +1,60 @@
+"""Tensors in memory of kolo_alloc: it comes and goes, ranks die, threads mix."""
+import unittest
+
+from support import EngineCase, Rank, free_port
+
+LOST = 3  # the program's exit code where the job has failed
+
+
+class Heap(EngineCase):
+    def check(self, subject, ranks, **variables):
+        for seed, count in enumerate(ranks):
+            with self.subTest(subject=subject, ranks=count, **variables):
+                self.assertEqual(len(self.passes(count, "heap", subject, seed, **variables)), count)
+
+    def test_memory_that_comes_and_goes(self):
+        self.check("churn", (1, 2, 2, 3, 4, 5))
+
+    def test_memory_that_comes_and_goes__little_of_it(self):
+        self.check("churn", (2, 3), KOLO_SHM_HEAP="2M")
+
+    def test_as_many_ranks_as_the_board_has_room_for_and_one_more(self):
+        self.check("churn", (9, 10))
+
+    def test_threads(self):
+        self.check("threads", (2, 3, 5))
+
+
+class Death(EngineCase):
+    """Found out at once, by the process' end: no deadline is near."""
+
+    def survive(self, size, victim, ranks):
+        for number, rank in enumerate(ranks):
+            self.assertEqual(rank.end(), -9 if number == victim else LOST, "\n".join([*rank.lines, *rank.errors]))
+            if number != victim:
+                self.assertRegex(rank.told("lost "), f"^KOLO_ERR_PEER ranks '{victim}' ", rank.lines)
+
+    def start(self, size, *args):
+        port = free_port()
+        ranks = [Rank(number, size, port, "failures", "shared", *args, KOLO_TIMEOUT="1h") for number in range(size)]
+        for rank in ranks:
+            self.addCleanup(rank.end, 0)
+        return ranks
+
+    def test_rank_kills_itself_with_operations_in_flight(self):
+        for size, victim, turn in ((2, 0, 15), (2, 1, 14), (3, 0, 23), (3, 2, 12), (5, 4, 10)):
+            with self.subTest(size=size, victim=victim):
+                self.survive(size, victim, self.start(size, victim, turn))
+
+    def test_rank_is_killed(self):
+        for size, victim in ((2, 0), (2, 1), (3, 0), (3, 2), (4, 3)):
+            with self.subTest(size=size, victim=victim):
+                ranks = self.start(size, -1, 0)
+                for rank in ranks:
+                    rank.began.wait()
+                ranks[victim].kill()
+                self.survive(size, victim, ranks)
+
+
+if __name__ == "__main__":
+    unittest.main()
