@@ -393,7 +393,7 @@ static void decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped(
     static float data[3][3000], small[3][4];
     cluster net;
     kolo_request *big[3], *next[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .groups_in_flight = 1});
+    cluster_init(&net, &(cluster_options){.size = 3, .algorithm = "ring", .groups_in_flight = 1});
     for (int32_t r = 0; r < 3; r++) {
         cluster_tensor tensor = cluster_vector("big", data[r], 3000);
         big[r] = cluster_submit(&net, r, &tensor);
