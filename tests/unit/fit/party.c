@@ -104,7 +104,7 @@ void party_run(party *p)
     for (int32_t r = 0; r < p->size; r++) {
         double *numbers = (double *)(void *)&p->models[r];
         for (size_t i = 0; i < sizeof(kolo_price_model) / sizeof(double); i++)
-            numbers[i] = 0.5;
+            numbers[i] = PARTY_UNMEASURED;
         members[r] = (member){.p = p, .rank = r, .together = &together, .addresses = addresses};
         assert_int_equal(pthread_create(&members[r].thread, NULL, live, &members[r]), 0);
     }

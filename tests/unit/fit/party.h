@@ -25,7 +25,10 @@ typedef struct party {
     bool overwritten[PARTY_MAX]; /* a window behind what may be written to */
 } party;
 
-/* Every number is 0.5 in the models that ranks start with: what remains was not measured. */
+/* Every number in the models that ranks start with; what still has it was not measured. No whole number of nanoseconds
+ * gives it by the byte. */
+#define PARTY_UNMEASURED 0.49991
+
 void party_run(party *p);
 
 #endif

@@ -19,7 +19,7 @@ static party whole(int32_t size, bool is_shared)
 
 static bool is_untouched(double number)
 {
-    return number > 0.49 && number < 0.51;
+    return number >= PARTY_UNMEASURED && number <= PARTY_UNMEASURED;
 }
 
 /* Its numbers, as kolo_price_clamp leaves those that were not measured. */
@@ -28,7 +28,7 @@ static void assert_measured(const kolo_price_model *model, bool is_shared)
     kolo_price_model untouched, read;
     double *numbers = (double *)(void *)&untouched;
     for (size_t i = 0; i < sizeof(untouched) / sizeof(double); i++)
-        numbers[i] = 0.5;
+        numbers[i] = PARTY_UNMEASURED;
     kolo_price_clamp(&untouched);
     assert_true(model->copy_ns < untouched.copy_ns || model->copy_ns > untouched.copy_ns);
     assert_true(model->reduce_ns < untouched.reduce_ns || model->reduce_ns > untouched.reduce_ns);
