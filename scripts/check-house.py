@@ -19,9 +19,10 @@ MAY_INCLUDE = {
     "src/topo": ({"base"}, HOST | MODULE),
     "src/bootstrap": ({"base"}, HOST | MODULE),
     "src/engine": ({"base", "plan", "reduce", "topo"}, HOST | MODULE),
-    "src/api": ({"base", "plan", "reduce", "topo", "bootstrap", "engine", "shm"}, HOST | MODULE),  # shm: built in
+    "src/fit": ({"base", "plan", "reduce", "engine"}, HOST | MODULE),
+    "src/api": ({"base", "plan", "reduce", "topo", "bootstrap", "engine", "fit", "shm"}, HOST | MODULE),  # shm: built in
     "src/launch": ({"base", "topo"}, HOST),
-    "src/info": ({"base", "topo", "plan", "reduce", "bootstrap"}, HOST | MODULE),
+    "src/info": ({"base", "topo", "plan", "reduce", "bootstrap", "fit"}, HOST | MODULE),
     "src/trainer": (set(), HOST),
     "transports": ({"base"}, MODULE),
     "benchmarks/kernels": ({"base", "reduce"}, HOST),
@@ -43,7 +44,7 @@ ONLY_IN = {
 
 # ---- calls that the library never makes ------------------------------------------------------------------------------
 
-LIBRARY = ("src/base", "src/plan", "src/reduce", "src/topo", "src/bootstrap", "src/engine", "src/api", "transports")
+LIBRARY = ("src/base", "src/plan", "src/reduce", "src/topo", "src/bootstrap", "src/engine", "src/fit", "src/api", "transports")
 FORBIDDEN = (
     "printf vprintf puts putchar perror exit _exit _Exit quick_exit abort signal sigaction sigprocmask raise system popen "
     "fork vfork setenv unsetenv putenv atexit err errx warn warnx "

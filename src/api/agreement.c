@@ -1,6 +1,8 @@
 /* agreement.c - one card per rank, exchanged once. */
 #include "api/agreement.h"
 
+#include "api/prices.h"
+
 #include "base/codec.h"
 #include "base/error.h"
 
@@ -15,11 +17,12 @@ typedef struct card {
     kolo_place place;
     int64_t chunk_bytes, fusion_bytes, groups_in_flight;
     char algorithm[NAME_BYTES + 1], broadcast[NAME_BYTES + 1], transport[NAME_BYTES + 1];
+    char prices[KOLO_PRICE_TEXT];
 } card;
 
-static void write_name(kolo_writer *writer, const char *name)
+static void write_text(kolo_writer *writer, const char *text, size_t capacity)
 {
-    kolo_write_bytes(writer, name, strnlen(name, NAME_BYTES));
+    kolo_write_bytes(writer, text, strnlen(text, capacity - 1));
 }
 
 size_t kolo_agreement_write(const kolo_context *ctx, uint8_t bytes[KOLO_AGREEMENT_BYTES])
@@ -35,21 +38,22 @@ size_t kolo_agreement_write(const kolo_context *ctx, uint8_t bytes[KOLO_AGREEMEN
     kolo_write_u64(&writer, (uint64_t)ctx->config.chunk_bytes);
     kolo_write_u64(&writer, (uint64_t)ctx->config.fusion_bytes);
     kolo_write_u64(&writer, (uint64_t)ctx->config.groups_in_flight);
-    write_name(&writer, ctx->config.algorithm);
-    write_name(&writer, ctx->config.broadcast);
-    write_name(&writer, ctx->config.transport);
+    write_text(&writer, ctx->config.algorithm, NAME_BYTES + 1);
+    write_text(&writer, ctx->config.broadcast, NAME_BYTES + 1);
+    write_text(&writer, ctx->config.transport, NAME_BYTES + 1);
+    write_text(&writer, ctx->config.prices, KOLO_PRICE_TEXT);
     return writer.size;
 }
 
-static bool read_name(kolo_reader *reader, char name[NAME_BYTES + 1])
+static bool read_text(kolo_reader *reader, char *text, size_t capacity)
 {
     size_t size = 0;
-    const void *bytes = kolo_read_bytes(reader, NAME_BYTES, &size);
+    const void *bytes = kolo_read_bytes(reader, capacity - 1, &size);
     if (!reader->ok)
         return false;
     if (size > 0)
-        memcpy(name, bytes, size);
-    name[size] = '\0';
+        memcpy(text, bytes, size);
+    text[size] = '\0';
     return true;
 }
 
@@ -67,9 +71,11 @@ static kolo_status read_card(int32_t rank, kolo_bytes bytes, card *out)
     out->chunk_bytes = (int64_t)kolo_read_u64(&reader);
     out->fusion_bytes = (int64_t)kolo_read_u64(&reader);
     out->groups_in_flight = (int64_t)kolo_read_u64(&reader);
-    bool names =
-        read_name(&reader, out->algorithm) && read_name(&reader, out->broadcast) && read_name(&reader, out->transport);
-    if (!names || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0 ||
+    bool texts = read_text(&reader, out->algorithm, sizeof(out->algorithm)) &&
+                 read_text(&reader, out->broadcast, sizeof(out->broadcast)) &&
+                 read_text(&reader, out->transport, sizeof(out->transport)) &&
+                 read_text(&reader, out->prices, sizeof(out->prices));
+    if (!texts || !kolo_reader_done(&reader) || out->chunk_bytes <= 0 || out->fusion_bytes < 0 ||
         out->groups_in_flight <= 0 || out->groups_in_flight > INT32_MAX)
         return kolo_fail(KOLO_ERR_PROTOCOL, "what rank %d says about itself does not decode (%zu bytes)", rank,
                          bytes.size);
@@ -81,24 +87,23 @@ static void warn_if_different(const kolo_context *ctx, const card *first)
     const kolo_config *own = &ctx->config;
     bool same = own->chunk_bytes == first->chunk_bytes && own->fusion_bytes == first->fusion_bytes &&
                 own->groups_in_flight == first->groups_in_flight && strcmp(own->algorithm, first->algorithm) == 0 &&
-                strcmp(own->broadcast, first->broadcast) == 0;
+                strcmp(own->broadcast, first->broadcast) == 0 && strcmp(own->prices, first->prices) == 0;
     if (!same)
         kolo_log_write(
             &ctx->log, KOLO_LOG_WARN,
-            "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM and KOLO_BROADCAST "
+            "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM, KOLO_BROADCAST and KOLO_PRICES "
             "differ from rank 0's; rank 0's hold for the job: chunk %lld, fusion %lld, groups in flight %lld, "
-            "algorithm %s, broadcast %s",
+            "algorithm %s, broadcast %s, prices %s",
             (long long)first->chunk_bytes, (long long)first->fusion_bytes, (long long)first->groups_in_flight,
-            first->algorithm, first->broadcast);
+            first->algorithm, first->broadcast, first->prices);
 }
 
-/* By a name that the documentation offers for this collective. What needs shared windows is not for the user to force.
- */
+/* By name, if it can do this collective, wherever the tensors lie. */
 static const kolo_algorithm *find_forced(const char *name, kolo_collective collective)
 {
     const kolo_algorithm *algorithm = kolo_algorithm_find(name);
     bool fits = algorithm != NULL && (algorithm->collectives >> (unsigned)collective & 1) != 0;
-    return fits && algorithm->association != KOLO_ASSOCIATION_DIRECT ? algorithm : NULL;
+    return fits && !algorithm->shared_tensors ? algorithm : NULL;
 }
 
 /* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike.
@@ -111,13 +116,15 @@ static kolo_status adopt(kolo_context *ctx, const card *first)
     ctx->forced = ctx->forced_broadcast = NULL;
     if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = find_forced(first->algorithm, KOLO_ALLREDUCE)) == NULL)
         return kolo_fail(KOLO_ERR_CONFIG,
-                         "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant",
+                         "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant, direct, "
+                         "direct_oneshot",
                          first->algorithm);
     if (strcmp(first->broadcast, "auto") != 0 &&
         (ctx->forced_broadcast = find_forced(first->broadcast, KOLO_BROADCAST)) == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain",
+        return kolo_fail(KOLO_ERR_CONFIG,
+                         "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain, direct",
                          first->broadcast);
-    return KOLO_OK;
+    return kolo_prices_choose(ctx, first->prices);
 }
 
 static kolo_status read_all(kolo_context *ctx, const kolo_bytes *cards, card *read, kolo_place *places)

@@ -29,6 +29,8 @@ struct kolo_context {
     kolo_topo *topo;
     int32_t *ring;                                   /* ring[position] = rank */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
+    kolo_price_model prices;                         /* the same on all ranks */
+    bool prices_wanted;                              /* they are to be measured */
     int32_t local_rank, local_size;                  /* among the ranks of this host */
     bool one_host;                                   /* all ranks of the job seem to be here */
     bool own_cores;                                  /* the launcher gave each rank of this host cores of its own */

@@ -3,6 +3,7 @@
 
 #include "api/agreement.h"
 #include "api/modules.h"
+#include "api/prices.h"
 #include "api/wire.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -47,12 +48,18 @@ static void bind_thread(void *user)
 
 /* ---- joining ------------------------------------------------------------------------------------------- */
 
+/* Ranks on the fullest of the cores that this rank may use. */
+static int32_t crowd(const kolo_context *ctx)
+{
+    int32_t sharers = ctx->own_cores ? 1 : ctx->local_size, cores = kolo_topo_allowed_cores(ctx->topo);
+    return cores > 0 ? (sharers - 1) / cores + 1 : 1;
+}
+
 static int64_t caller_spin_ns(const kolo_context *ctx)
 {
     if (ctx->config.spin_ns != KOLO_CONFIG_AUTO)
         return ctx->config.spin_ns;
-    int32_t sharers = ctx->own_cores ? 1 : ctx->local_size;
-    return kolo_topo_allowed_cores(ctx->topo) >= sharers ? SPIN_NS : 0;
+    return crowd(ctx) > 1 ? 0 : SPIN_NS;
 }
 
 /* A core for the communication thread: within this rank's own cores, or within the part it would get of the shared
@@ -82,7 +89,7 @@ static kolo_status create_engine(kolo_context *ctx)
         .chunk_bytes = ctx->config.chunk_bytes,
         .fusion_bytes = ctx->config.fusion_bytes,
         .stall_ns = ctx->config.stall_ns,
-        .model = KOLO_PRICE_MODEL_DEFAULT,
+        .model = ctx->prices,
         .forced = ctx->forced,
         .forced_broadcast = ctx->forced_broadcast,
         .finished = request_finished,
@@ -120,7 +127,8 @@ static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_byt
         all[0] = own;
     KOLO_TRY(kolo_agreement_read(ctx, all));
     KOLO_TRY(create_engine(ctx));
-    return kolo_wire_up(ctx, rendezvous, all);
+    KOLO_TRY(kolo_wire_up(ctx, rendezvous, all));
+    return rendezvous != NULL ? kolo_prices_settle(ctx, rendezvous, all, caller_spin_ns(ctx), crowd(ctx)) : KOLO_OK;
 }
 
 static kolo_status meet_everybody(kolo_context *ctx)

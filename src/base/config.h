@@ -27,9 +27,11 @@
     X(stall_ns, "STALL_WARNING", TIME, "10s", 0, KOLO_CONFIG_TIME_MAX,                                                 \
       "warn about a tensor that some ranks lack for so long; 0: never")                                                \
     X(algorithm, "ALGORITHM", TEXT, "auto", 0, 0,                                                                      \
-      "all-reduce, reduce-scatter, all-gather: auto, ring, oneshot, circulant")                                        \
+      "all-reduce, reduce-scatter, all-gather: auto, ring, oneshot, circulant, direct, direct_oneshot")                \
     X(broadcast, "BROADCAST", TEXT, "auto", 0, 0,                                                                      \
-      "broadcast: auto, binomial, chain")                                                                              \
+      "broadcast: auto, binomial, chain, direct")                                                                      \
+    X(prices, "PRICES", TEXT, "auto", 0, 0,                                                                             \
+      "prices that choose algorithms: auto (measured at the start), default, or like flight=200ns,copy=30us")         \
     X(chunk_bytes, "CHUNK", SIZE, "256K", 64, INT64_C(1) << 30,                                                        \
       "piece size of pipelined transfers")                                                                             \
     X(fusion_bytes, "FUSION", SIZE, "16M", 0, INT64_C(1) << 30,                                                        \

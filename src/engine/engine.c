@@ -262,6 +262,16 @@ kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *op
     return KOLO_OK;
 }
 
+bool kolo_engine_shares(const kolo_engine *engine)
+{
+    return engine->policy.is_shared;
+}
+
+void kolo_engine_set_prices(kolo_engine *engine, const kolo_price_model *model)
+{
+    engine->options.model = engine->policy.model = engine->env.model = *model;
+}
+
 static kolo_status build_parts(kolo_engine *engine)
 {
     const kolo_engine_options *options = &engine->options;

@@ -46,6 +46,10 @@ void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env);
 /* The connected transport; once, before the first step. */
 KOLO_NODISCARD kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops,
                                               kolo_transport *transport);
+/* Whether all ranks share windows, so that algorithms use them. After attach. */
+bool kolo_engine_shares(const kolo_engine *engine);
+/* Other prices than the options'; before the first step, and the same on all ranks. */
+void kolo_engine_set_prices(kolo_engine *engine, const kolo_price_model *model);
 
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);

@@ -147,7 +147,8 @@ kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *cons
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of %zu tensors", pieces);
     } else {
         flatten(policy, requests, count, &all);
-        kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, policy->size, &policy->model);
+        int64_t worth_bytes = kolo_fusion_worth_bytes(policy->size, policy->is_shared, &policy->model);
+        kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, worth_bytes);
         status = link_groups(&all, next_number, first);
     }
     while (status != KOLO_OK && *first != NULL) {

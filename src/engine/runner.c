@@ -140,9 +140,13 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
     int64_t bytes = runner->slice_offsets[env->size] * (int64_t)element_bytes;
     int64_t chunk_count = env->chunk_bytes / (int64_t)element_bytes;
     kolo_collective collective = group->operation.collective;
-    runner->algorithm =
-        kolo_algorithm_select(collective, group->association, env->size, bytes, env->chunk_bytes, &env->model,
-                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
+    kolo_plan_work work = {.collective = collective,
+                           .size = env->size,
+                           .bytes = bytes,
+                           .chunk_bytes = env->chunk_bytes,
+                           .window_bytes = (int64_t)runner->window_bytes};
+    runner->algorithm = kolo_algorithm_select(&work, group->association, &env->model,
+                                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
     kolo_plan_spec spec = {
         .collective = collective,
         .rank = env->rank,

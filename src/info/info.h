@@ -32,7 +32,7 @@ void info_print_devices(const char *iface);
 void info_print_topology(const kolo_topo *topo);
 void info_print_placement(const kolo_topo *topo, int32_t np, bool bind);
 
-/* What would be chosen for np ranks, and what it is expected to cost. */
-void info_print_selection(const kolo_config *config, int32_t np);
+/* What would be chosen for np ranks, by which prices, and what it is expected to cost. config and topo may be NULL. */
+void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np);
 
 #endif

@@ -30,18 +30,19 @@ static void print_machine(const kolo_log *log, const info_options *options, cons
 {
     bool bind = !config || strcmp(config->bind, "none") != 0;
     int32_t np = options->np;
-    kolo_topo *topo;
+    kolo_topo *topo = NULL;
     if (kolo_topo_create(log, &topo) == KOLO_OK) {
         np = np ? np : kolo_topo_allowed_cores(topo);
         info_print_topology(topo);
         info_print_placement(topo, np, bind);
-        kolo_topo_destroy(topo);
     } else {
         info_heading("topology");
         printf("  not found out: %s\n", kolo_error_current()->message);
     }
     if (options->selection)
-        info_print_selection(config, np ? np : 1);
+        info_print_selection(config, topo, np ? np : 1);
+    if (topo)
+        kolo_topo_destroy(topo);
 }
 
 int main(int argc, char **argv)

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "info/prices.h"
 #include "plan/algorithm.h"
 
 static const kolo_collective columns[] = {KOLO_ALLREDUCE, KOLO_REDUCE_SCATTER, KOLO_ALLGATHER, KOLO_BROADCAST};
@@ -18,20 +19,17 @@ static void print_size(int64_t bytes)
     printf("  %5" PRId64 " %-3s", bytes, units[unit]);
 }
 
-static void print_cell(kolo_collective collective, int32_t np, bool is_shared, int64_t bytes, int64_t chunk_bytes,
+static void print_cell(const kolo_plan_work *work, bool is_shared, const kolo_price_model *model,
                        const kolo_algorithm *forced)
 {
-    static const kolo_price_model model = KOLO_PRICE_MODEL_DEFAULT;
-    kolo_association association = kolo_plan_association(collective, bytes, np, is_shared);
-    const kolo_algorithm *chosen =
-        kolo_algorithm_select(collective, association, np, bytes, chunk_bytes, &model, forced);
+    kolo_association association = kolo_plan_association(work->collective, work->bytes, work->size, is_shared);
+    const kolo_algorithm *chosen = kolo_algorithm_select(work, association, model, forced);
     if (!chosen) {
         printf("  %-14s %14s", "-", "");
         return;
     }
     char cell[64];
-    snprintf(cell, sizeof(cell), "%-14s %11.1f us", chosen->name,
-             chosen->price(collective, np, bytes, chunk_bytes, &model) / 1000.0);
+    snprintf(cell, sizeof(cell), "%-14s %11.1f us", chosen->name, chosen->price(work, model) / 1000.0);
     printf("  %s", cell);
 }
 
@@ -47,31 +45,64 @@ static const kolo_algorithm *forced_by(const char *variable, const char *value)
     return forced;
 }
 
-static void print_table(bool is_shared, int32_t np, int64_t chunk_bytes, const kolo_algorithm *reduction,
+/* What one of the groups under way has of a rank's window. */
+static int64_t window_bytes_of(const kolo_config *config)
+{
+    int64_t bytes = INT64_C(8) << 20, groups = config ? config->groups_in_flight : 2;
+    if (config && !kolo_parse_size(config->shm_window, &bytes))
+        printf("  KOLO_SHM_WINDOW=%s is no size; shown as 8M\n", config->shm_window);
+    return bytes / groups;
+}
+
+static void print_table(kolo_plan_work work, const kolo_price_model *model, const kolo_algorithm *reduction,
                         const kolo_algorithm *broadcast)
 {
+    bool is_shared = work.window_bytes > 0;
     printf("\n  %s\n  %9s", is_shared ? "where all ranks share memory" : "where ranks send messages", "size");
     for (size_t i = 0; i < COLUMN_COUNT; i++)
         printf(i + 1 < COLUMN_COUNT ? "  %-29s" : "  %s", kolo_collective_name(columns[i]));
     printf("\n");
-    for (int64_t bytes = 4; bytes <= INT64_C(1) << 30; bytes *= 4) {
-        print_size(bytes);
-        for (size_t i = 0; i < COLUMN_COUNT; i++)
-            print_cell(columns[i], np, is_shared, bytes, chunk_bytes,
-                       columns[i] == KOLO_BROADCAST ? broadcast : reduction);
+    for (work.bytes = 4; work.bytes <= INT64_C(1) << 30; work.bytes *= 4) {
+        print_size(work.bytes);
+        for (size_t i = 0; i < COLUMN_COUNT; i++) {
+            work.collective = columns[i];
+            print_cell(&work, is_shared, model, columns[i] == KOLO_BROADCAST ? broadcast : reduction);
+        }
         printf("\n");
     }
 }
 
-void info_print_selection(const kolo_config *config, int32_t np)
+static void print_prices(const info_prices *prices)
+{
+    char text[KOLO_PRICE_TEXT];
+    if (prices->by_hand)
+        printf("  prices, by KOLO_PRICES:\n");
+    else if (prices->measured > 0)
+        printf("  prices, measured here with %" PRId32
+               " thread%s in the place of ranks; those of messages are defaults:\n",
+               prices->measured, prices->measured == 1 ? "" : "s");
+    else
+        printf("  prices, not measured:\n");
+    kolo_price_format(&prices->model, text);
+    for (char *from = text, *end = NULL; from; from = end) {
+        if ((end = strchr(from, ',')) != NULL)
+            *end++ = '\0';
+        printf("    %s\n", from);
+    }
+}
+
+void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np)
 {
     char title[96];
-    snprintf(title, sizeof(title), "selection for %" PRId32 " rank%s, priced with the default model", np,
-             np == 1 ? "" : "s");
+    info_prices prices;
+    snprintf(title, sizeof(title), "selection for %" PRId32 " rank%s", np, np == 1 ? "" : "s");
     info_heading(title);
+    info_find_prices(config, topo, np, &prices);
+    print_prices(&prices);
     const kolo_algorithm *reduction = config ? forced_by("KOLO_ALGORITHM", config->algorithm) : NULL;
     const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast) : NULL;
-    int64_t chunk_bytes = config ? config->chunk_bytes : INT64_C(262144);
-    print_table(false, np, chunk_bytes, reduction, broadcast);
-    print_table(true, np, chunk_bytes, reduction, broadcast);
+    kolo_plan_work work = {.size = np, .chunk_bytes = config ? config->chunk_bytes : INT64_C(262144)};
+    print_table(work, &prices.model, reduction, broadcast);
+    work.window_bytes = window_bytes_of(config);
+    print_table(work, &prices.model, reduction, broadcast);
 }

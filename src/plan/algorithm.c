@@ -40,14 +40,6 @@ kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes
     return size <= RING_SIZE_MAX || bytes > CIRCULANT_BYTES_MAX ? KOLO_ASSOCIATION_RING : KOLO_ASSOCIATION_CIRCULANT;
 }
 
-int32_t kolo_price_rounds(int32_t size)
-{
-    int32_t rounds = 0;
-    while ((INT64_C(1) << rounds) < size)
-        rounds++;
-    return rounds;
-}
-
 size_t kolo_algorithm_count(void)
 {
     return sizeof(algorithms) / sizeof(algorithms[0]);
@@ -72,10 +64,10 @@ static bool does(const kolo_algorithm *algorithm, kolo_collective collective)
     return !algorithm->shared_tensors && (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
 }
 
-const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
-                                            int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
-                                            const kolo_algorithm *forced)
+const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
+                                            const kolo_price_model *model, const kolo_algorithm *forced)
 {
+    kolo_collective collective = work->collective;
     bool is_shared = association == KOLO_ASSOCIATION_DIRECT;
     if (forced && does(forced, collective) && (is_shared || forced->association != KOLO_ASSOCIATION_DIRECT))
         return forced;
@@ -87,7 +79,7 @@ const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_ass
         if (!does(algorithm, collective) || (!any_order && algorithm->association != association) ||
             (!is_shared && algorithm->association == KOLO_ASSOCIATION_DIRECT))
             continue;
-        double price_ns = algorithm->price(collective, size, bytes, chunk_bytes, model);
+        double price_ns = algorithm->price(work, model);
         if (!cheapest || price_ns < cheapest_ns) {
             cheapest = algorithm;
             cheapest_ns = price_ns;

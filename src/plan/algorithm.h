@@ -53,6 +53,15 @@ typedef enum kolo_association {
  * is_shared: all ranks share memory; then everything is DIRECT. */
 kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size, bool is_shared);
 
+/* What a price depends on. */
+typedef struct kolo_plan_work {
+    kolo_collective collective;
+    int32_t size;
+    int64_t bytes; /* of the group's whole buffer */
+    int64_t chunk_bytes;
+    int64_t window_bytes; /* of each rank; 0: there are no windows */
+} kolo_plan_work;
+
 typedef struct kolo_algorithm {
     const char *name;             /* "ring" */
     uint32_t collectives;         /* bit (1u << kolo_collective) */
@@ -60,9 +69,8 @@ typedef struct kolo_algorithm {
     bool shared_tensors;          /* needs spec's: so the selector never takes it */
     /* Appends this rank's steps and seals. size 1: a COPY with FINAL (or nothing where nothing is to be done). */
     kolo_status (*build)(const kolo_plan_spec *spec, kolo_schedule *schedule);
-    /* Predicted nanoseconds of the slowest rank; bytes: total of the group's buffer. */
-    double (*price)(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model);
+    /* Predicted nanoseconds of the slowest rank, for what build() would build. */
+    double (*price)(const kolo_plan_work *work, const kolo_price_model *model);
 } kolo_algorithm;
 
 /* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order),
@@ -75,8 +83,7 @@ const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown 
 /* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class
  * is taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others
  * have no windows). forced may be NULL. Never NULL for the four collectives that have schedules. */
-const kolo_algorithm *kolo_algorithm_select(kolo_collective collective, kolo_association association, int32_t size,
-                                            int64_t bytes, int64_t chunk_bytes, const kolo_price_model *model,
-                                            const kolo_algorithm *forced);
+const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
+                                            const kolo_price_model *model, const kolo_algorithm *forced);
 
 #endif

@@ -105,9 +105,19 @@ kolo_status kolo_blocks_build_allgather(const kolo_plan_spec *spec, int32_t posi
     return kolo_schedule_seal(schedule);
 }
 
-double kolo_blocks_price_allgather(int32_t size, int64_t bytes, const kolo_price_model *model)
+/* Blocks that do not lie in one piece in memory are two messages; on most ranks, and most rounds, they do. */
+double kolo_blocks_price_rounds(const kolo_round *rounds, size_t count, double block_bytes,
+                                const kolo_price_model *model)
 {
-    double slice = (double)bytes / size;
-    return kolo_price_rounds(size) * model->alpha_ns + (size - 1) * slice * model->beta_ns_per_byte +
-           slice * model->copy_ns_per_byte;
+    double ns = 0;
+    for (size_t i = 0; i < count; i++)
+        ns += kolo_price_message(model, rounds[i].count * block_bytes) + 2 * model->step_ns;
+    return ns;
+}
+
+double kolo_blocks_price_allgather(int32_t size, const kolo_round *rounds, size_t count, double bytes,
+                                   const kolo_price_model *model)
+{
+    double slice = bytes / size;
+    return kolo_blocks_price_rounds(rounds, count, slice, model) + slice * model->copy_ns + model->step_ns;
 }

@@ -53,7 +53,10 @@ void kolo_blocks_gather(const kolo_blocks *blocks, const kolo_round *rounds, siz
 KOLO_NODISCARD kolo_status kolo_blocks_build_allgather(const kolo_plan_spec *spec, int32_t position,
                                                        const kolo_round *rounds, size_t count, kolo_schedule *schedule);
 
-/* What any all-gather in ceil(log2 size) rounds costs. */
-double kolo_blocks_price_allgather(int32_t size, int64_t bytes, const kolo_price_model *model);
+/* What the messages of these rounds cost, with blocks of so many bytes; and the whole all-gather of `bytes`. */
+double kolo_blocks_price_rounds(const kolo_round *rounds, size_t count, double block_bytes,
+                                const kolo_price_model *model);
+double kolo_blocks_price_allgather(int32_t size, const kolo_round *rounds, size_t count, double bytes,
+                                   const kolo_price_model *model);
 
 #endif

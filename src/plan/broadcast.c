@@ -93,26 +93,36 @@ static kolo_status build_chain(const kolo_plan_spec *spec, kolo_schedule *schedu
     return kolo_schedule_seal(schedule);
 }
 
-static double price_binomial(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                             const kolo_price_model *model)
+/* So many messages of a chunk one after another, before the last of them at its full time: those that follow each other
+ * closely cost their bytes. */
+static double price_chunks(int64_t bytes, int64_t chunk, double copies, const kolo_price_model *model)
 {
-    (void)collective;
-    (void)chunk_bytes; /* the root's wire is never idle, however the tensor is cut */
-    return KOLO_PRICE_STEP_NS + kolo_price_rounds(size) * (model->alpha_ns + (double)bytes * model->beta_ns_per_byte);
+    double latency_ns = kolo_price_message(model, 0);
+    double each_ns = kolo_price_message(model, (double)(bytes < chunk ? bytes : chunk)) - latency_ns;
+    double chunks = bytes > chunk ? (double)bytes / (double)chunk : 1;
+    return chunks * copies * (each_ns + model->step_ns);
 }
 
-static double price_chain(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                          const kolo_price_model *model)
+/* The root's wire is never idle; behind it, the last chunk still has to go down the tree. */
+static double price_binomial(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    (void)collective;
-    if (size == 1)
-        return KOLO_PRICE_STEP_NS;
-    /* The first chunk goes the whole way; the others come right behind it. */
-    int64_t chunk = kolo_plan_chunk(chunk_bytes, bytes, 2);
-    int64_t first = bytes < chunk ? bytes : chunk;
-    double hops = size - 1;
-    return KOLO_PRICE_STEP_NS + hops * (model->alpha_ns + (double)first * model->beta_ns_per_byte) +
-           (double)(bytes - first) * model->beta_ns_per_byte;
+    if (work->size == 1)
+        return model->step_ns;
+    double levels = kolo_price_rounds(work->size);
+    int64_t chunk = kolo_plan_chunk(work->chunk_bytes, work->bytes, (int64_t)levels + 1);
+    return levels * kolo_price_message(model, 0) + price_chunks(work->bytes, chunk, levels, model);
+}
+
+/* The first chunk goes the whole way; the others come right behind it. */
+static double price_chain(const kolo_plan_work *work, const kolo_price_model *model)
+{
+    if (work->size == 1)
+        return model->step_ns;
+    int64_t chunk = kolo_plan_chunk(work->chunk_bytes, work->bytes, 2);
+    int64_t first = work->bytes < chunk ? work->bytes : chunk;
+    double hops = work->size - 1;
+    return hops * kolo_price_message(model, 0) + price_chunks(work->bytes, chunk, 1, model) +
+           (hops - 1) * price_chunks(first, chunk, 1, model);
 }
 
 const kolo_algorithm kolo_algorithm_binomial = {

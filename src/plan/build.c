@@ -172,5 +172,6 @@ kolo_status kolo_build_alone(const kolo_plan_spec *spec, kolo_schedule *schedule
 
 double kolo_price_alone(int64_t bytes, const kolo_price_model *model)
 {
-    return KOLO_PRICE_STEP_NS + (double)bytes * model->copy_ns_per_byte;
+    return model->step_ns + (double)bytes * model->copy_ns +
+           kolo_price_spill(model, 2.0 * (double)bytes, (double)bytes);
 }

@@ -121,19 +121,19 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
     return kolo_blocks_build_allgather(spec, position, rounds, count, schedule);
 }
 
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model)
+static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    (void)chunk_bytes; /* not pipelined */
+    int32_t size = work->size;
+    double bytes = (double)work->bytes, slice = bytes / size;
     if (size == 1)
-        return kolo_price_alone(bytes, model);
-    if (collective == KOLO_ALLGATHER)
-        return kolo_blocks_price_allgather(size, bytes, model);
-    double travelling = (double)bytes / size * (size - 1);
-    double latency = kolo_price_rounds(size) * model->alpha_ns;
-    double reduce_scatter_ns = latency + travelling * (model->beta_ns_per_byte + model->gamma_ns_per_byte);
-    double gather_ns = latency + travelling * model->beta_ns_per_byte;
-    return collective == KOLO_ALLREDUCE ? reduce_scatter_ns + gather_ns : reduce_scatter_ns;
+        return kolo_price_alone(work->bytes, model);
+    kolo_round rounds[KOLO_ROUNDS_MAX];
+    size_t count = make_rounds(size, rounds);
+    if (work->collective == KOLO_ALLGATHER)
+        return kolo_blocks_price_allgather(size, rounds, count, bytes, model);
+    double gather_ns = kolo_blocks_price_rounds(rounds, count, slice, model);
+    double reduce_scatter_ns = gather_ns + (size - 1) * slice * model->reduce_ns + (double)count * model->step_ns;
+    return work->collective == KOLO_ALLREDUCE ? reduce_scatter_ns + gather_ns : reduce_scatter_ns;
 }
 
 const kolo_algorithm kolo_algorithm_circulant = {

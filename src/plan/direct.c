@@ -201,19 +201,37 @@ static void broadcast_chunk(direct *d, int64_t c)
 
 /* ---- schedules ---------------------------------------------------------------------------------------- */
 
-/* Chunks for pieces of up to `longest` elements (at least 1), of which a rank does steps_per_chunk steps each. */
-static kolo_status size_chunks(direct *d, int64_t longest, int64_t steps_per_chunk)
+/* Steps that a chunk costs a rank, with all stages and flags. */
+static int64_t steps_per_chunk(kolo_collective collective, int32_t size)
+{
+    int64_t ranks = size;
+    return collective == KOLO_ALLREDUCE        ? 3 * ranks + 4
+           : collective == KOLO_REDUCE_SCATTER ? ranks + 4
+           : collective == KOLO_ALLGATHER      ? 2 * ranks + 3
+                                               : 4;
+}
+
+/* The chunk to use for pieces of up to `longest`: the hint, or what bounds the number of steps, where windows have room
+ * for that; less than 1 where they have not. In elements or bytes. */
+static int64_t chunk_for(int64_t longest, int64_t hint, int64_t window, int64_t parts, int64_t steps)
+{
+    int64_t room = window / (DEPTH * parts);
+    int64_t least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps + 1);
+    int64_t chunk = hint > least ? hint : least;
+    chunk = chunk < room ? chunk : room;
+    return chunk < longest ? chunk : longest;
+}
+
+/* Chunks for pieces of up to `longest` elements (at least 1). */
+static kolo_status size_chunks(direct *d, int64_t longest)
 {
     const kolo_plan_spec *spec = d->spec;
-    int64_t room = spec->window_count / (DEPTH * d->parts);
-    int64_t least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps_per_chunk + 1);
-    d->chunk = spec->chunk_count > least ? spec->chunk_count : least;
-    d->chunk = d->chunk < room ? d->chunk : room;
-    d->chunk = d->chunk < longest ? d->chunk : longest;
+    int64_t steps = steps_per_chunk(spec->collective, spec->size);
+    d->chunk = chunk_for(longest, spec->chunk_count, spec->window_count, d->parts, steps);
     if (spec->window_count == 0)
         return kolo_fail(KOLO_ERR_UNSUPPORTED,
                          "the direct algorithms need memory that all ranks share, and there is none");
-    if (d->chunk < 1 || kolo_plan_chunks(longest, d->chunk) > STEPS_MAX / steps_per_chunk)
+    if (d->chunk < 1 || kolo_plan_chunks(longest, d->chunk) > STEPS_MAX / steps)
         return kolo_fail(KOLO_ERR_UNSUPPORTED,
                          "shared windows of %lld elements are too small for %lld elements on %d ranks; raise "
                          "KOLO_SHM_WINDOW",
@@ -238,7 +256,7 @@ static kolo_status build_broadcast(direct *d)
 {
     d->parts = 1;
     d->writer = d->spec->root;
-    KOLO_TRY(size_chunks(d, kolo_plan_total(d->spec), 4));
+    KOLO_TRY(size_chunks(d, kolo_plan_total(d->spec)));
     for (int64_t c = 0; c < d->chunks; c++)
         broadcast_chunk(d, c);
     return kolo_schedule_seal(d->schedule);
@@ -254,7 +272,7 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
     if (spec->collective == KOLO_BROADCAST)
         return build_broadcast(&d);
     d.parts = spec->collective == KOLO_ALLGATHER ? 1 : spec->size;
-    KOLO_TRY(size_chunks(&d, kolo_plan_longest_slice(spec), 3 * (int64_t)spec->size + 4));
+    KOLO_TRY(size_chunks(&d, kolo_plan_longest_slice(spec)));
     /* A reduce-scatter's chunk has been read when it is folded. */
     int64_t lag = spec->collective == KOLO_REDUCE_SCATTER ? 1 : 2;
     for (int64_t c = 0; c < d.chunks + lag; c++) {
@@ -295,35 +313,52 @@ static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *sche
 
 /* ---- prices ------------------------------------------------------------------------------------------- */
 
-/* Work per byte as the stages above do it; alpha per flight of a flag. */
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model)
+/* The first chunk waits for each of its flights; those of the others are hidden behind the work on the chunk before, as
+ * far as that takes so long. */
+static double price_flights(double each, double chunks, double work_ns, const kolo_price_model *model)
 {
-    (void)chunk_bytes;
-    if (size == 1)
-        return kolo_price_alone(bytes, model);
-    double all = (double)bytes, own = all / size, others = all - own;
-    double steps = 5.0 + 2.0 * size;
-    double flights = collective == KOLO_ALLREDUCE ? 2 : 1;
-    double copied = collective == KOLO_ALLREDUCE        ? others + own + others
-                    : collective == KOLO_REDUCE_SCATTER ? others
-                    : collective == KOLO_ALLGATHER      ? own + all
-                                                        : 2 * all;
-    double folded = collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER ? own * size : 0;
-    return flights * model->alpha_ns + steps * KOLO_PRICE_STEP_NS + copied * model->copy_ns_per_byte +
-           folded * model->gamma_ns_per_byte;
+    double seen_ns = model->flight_ns - work_ns / chunks;
+    return each * model->flight_ns + (chunks - 1) * (seen_ns > 0 ? seen_ns : 0);
 }
 
-static double price_oneshot(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                            const kolo_price_model *model)
+static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    (void)collective;
-    (void)chunk_bytes;
-    if (size == 1)
-        return kolo_price_alone(bytes, model);
-    double all = (double)bytes;
-    return model->alpha_ns + (4.0 + size) * KOLO_PRICE_STEP_NS + all * model->copy_ns_per_byte +
-           all * size * model->gamma_ns_per_byte;
+    if (work->size == 1)
+        return kolo_price_alone(work->bytes, model);
+    double all = (double)work->bytes, own = all / work->size, others = all - own;
+    bool is_cut = work->collective != KOLO_BROADCAST;
+    bool is_whole = work->collective == KOLO_ALLGATHER || work->collective == KOLO_BROADCAST;
+    int64_t longest = is_cut ? (work->bytes + work->size - 1) / work->size : work->bytes;
+    int64_t chunk = chunk_for(longest, work->chunk_bytes, work->window_bytes, is_whole ? 1 : work->size,
+                              steps_per_chunk(work->collective, work->size));
+    double chunks = chunk > 0 ? (double)kolo_plan_chunks(longest, chunk) : 1;
+    double bytes_ns = 0, each_flight = 1;
+    switch (work->collective) {
+    case KOLO_ALLREDUCE:
+        bytes_ns = others * (model->write_ns + model->fold_ns + model->read_ns) + own * model->write_ns;
+        each_flight = 2;
+        break;
+    case KOLO_REDUCE_SCATTER:
+        bytes_ns = others * (model->write_ns + model->fold_ns);
+        break;
+    case KOLO_ALLGATHER:
+        bytes_ns = own * (model->write_ns + model->copy_ns) + others * model->read_ns;
+        break;
+    default: /* the root writes a chunk while the others read the one before */
+        bytes_ns = all * (model->write_ns > model->read_ns ? model->write_ns : model->read_ns) +
+                   (chunk > 0 ? (double)chunk : 0) * model->read_ns;
+    }
+    return bytes_ns + chunks * (double)steps_per_chunk(work->collective, work->size) * model->step_ns +
+           price_flights(each_flight, chunks, bytes_ns, model) + kolo_price_spill(model, 2 * all, all);
+}
+
+static double price_oneshot(const kolo_plan_work *work, const kolo_price_model *model)
+{
+    double all = (double)work->bytes;
+    if (work->size == 1 || work->bytes > work->window_bytes)
+        return price(work, model); /* and so it is built */
+    return model->flight_ns + (5.0 + work->size) * model->step_ns +
+           all * (model->write_ns + (work->size - 1) * model->fold_ns) + kolo_price_spill(model, 4 * all, 2 * all);
 }
 
 const kolo_algorithm kolo_algorithm_direct = {

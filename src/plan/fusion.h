@@ -2,7 +2,7 @@
 #ifndef KOLO_PLAN_FUSION_H
 #define KOLO_PLAN_FUSION_H
 
-#include "plan/price.h"
+#include "plan/algorithm.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,12 +15,12 @@ typedef struct kolo_fusion_item {
 } kolo_fusion_item;
 
 /* Fills in items[].group; returns the number of groups. Greedy in order: an item joins the open group of its key if the
- * sum stays within limit_bytes, else it opens a new one. An item is alone if not fusable, larger than limit_bytes, or
- * not worth it. Items of 0 bytes fuse with anything of their key. */
-size_t kolo_fusion_plan(kolo_fusion_item *items, size_t count, int64_t limit_bytes, int32_t size,
-                        const kolo_price_model *model);
+ * sum stays within limit_bytes, else it opens a new one. An item is alone if not fusable, or larger than limit_bytes or
+ * worth_bytes. */
+size_t kolo_fusion_plan(kolo_fusion_item *items, size_t count, int64_t limit_bytes, int64_t worth_bytes);
 
-/* Whether packing and unpacking a tensor of `bytes` costs less than the messages it saves. */
-bool kolo_fusion_worth(int64_t bytes, int32_t size, const kolo_price_model *model);
+/* The largest tensor whose packing and unpacking costs no more than what an all-reduce of its own would, however few
+ * bytes it had. is_shared: all ranks share memory. */
+int64_t kolo_fusion_worth_bytes(int32_t size, bool is_shared, const kolo_price_model *model);
 
 #endif

@@ -136,21 +136,23 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
     return kolo_blocks_build_allgather(spec, position, rounds, count, schedule);
 }
 
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model)
+static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    (void)chunk_bytes; /* not pipelined */
+    int32_t size = work->size;
+    double bytes = (double)work->bytes;
     if (size == 1)
-        return kolo_price_alone(bytes, model);
-    if (collective == KOLO_ALLGATHER)
-        return kolo_blocks_price_allgather(size, bytes, model);
+        return kolo_price_alone(work->bytes, model);
+    kolo_round rounds[KOLO_ROUNDS_MAX];
+    size_t count = make_rounds(size, rounds);
+    if (work->collective == KOLO_ALLGATHER)
+        return kolo_blocks_price_allgather(size, rounds, count, bytes, model);
     double others = size - 1;
-    double summed = collective == KOLO_ALLREDUCE ? (double)bytes : (double)bytes / size;
-    double slices = collective == KOLO_ALLREDUCE ? size : 1;
-    double copied = size > 2 ? (double)bytes : 0;
-    return kolo_price_rounds(size) * model->alpha_ns + others * (double)bytes * model->beta_ns_per_byte +
-           copied * model->copy_ns_per_byte + others * summed * model->gamma_ns_per_byte +
-           others * slices * KOLO_PRICE_STEP_NS;
+    double summed = work->collective == KOLO_ALLREDUCE ? bytes : bytes / size;
+    double slices = work->collective == KOLO_ALLREDUCE ? size : 1;
+    double copied = size > 2 ? bytes : 0;
+    return kolo_blocks_price_rounds(rounds, count, bytes, model) + copied * model->copy_ns +
+           others * (summed * model->reduce_ns + slices * model->step_ns) +
+           kolo_price_spill(model, 2 * others * bytes, (others + 1) * bytes);
 }
 
 const kolo_algorithm kolo_algorithm_oneshot = {

@@ -196,26 +196,25 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
     return kolo_schedule_seal(schedule);
 }
 
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model)
+/* Each hop brings and sends a slice in chunks: the first takes a message's time, the others follow it closely, at what
+ * their bytes and steps cost. */
+static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    if (size == 1)
-        return kolo_price_alone(bytes, model);
-    double slice = (double)bytes / size;
-    double chunk = (double)kolo_plan_chunk(chunk_bytes, (bytes - 1) / size + 1, steps_per_chunk(size));
-    double piece = slice < chunk ? slice : chunk;
-    double wire_ns = model->beta_ns_per_byte, add_ns = model->gamma_ns_per_byte;
-    /* Wire and addition overlap but for one chunk: the slower of them is paid in full, of the other that chunk. */
-    double slower_ns = wire_ns > add_ns ? wire_ns : add_ns;
-    double faster_ns = wire_ns > add_ns ? add_ns : wire_ns;
-    double reducing_hop = model->alpha_ns + slice * slower_ns + piece * faster_ns;
-    double gathering_hop = model->alpha_ns + slice * wire_ns;
-    double hops = size - 1;
-    if (collective == KOLO_ALLREDUCE)
+    if (work->size == 1)
+        return kolo_price_alone(work->bytes, model);
+    int64_t longest = work->bytes > 0 ? (work->bytes - 1) / work->size + 1 : 0;
+    int64_t chunk = kolo_plan_chunk(work->chunk_bytes, longest, steps_per_chunk(work->size));
+    double chunks = (double)kolo_plan_chunks(longest, chunk), slice = (double)longest, hops = work->size - 1;
+    double first_ns = kolo_price_message(model, chunks > 1 ? (double)chunk : slice);
+    double latency_ns = kolo_price_message(model, 0);
+    double rest = chunks > 1 ? slice / (double)chunk - 1 : 0;
+    double gathering_hop = first_ns + rest * (first_ns - latency_ns) + chunks * 2 * model->step_ns;
+    double reducing_hop = gathering_hop + slice * model->reduce_ns + chunks * model->step_ns;
+    if (work->collective == KOLO_ALLREDUCE)
         return hops * (reducing_hop + gathering_hop);
-    if (collective == KOLO_REDUCE_SCATTER)
+    if (work->collective == KOLO_REDUCE_SCATTER)
         return hops * reducing_hop;
-    return hops * gathering_hop + slice * model->copy_ns_per_byte;
+    return hops * gathering_hop + slice * model->copy_ns;
 }
 
 const kolo_algorithm kolo_algorithm_ring = {

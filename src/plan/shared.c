@@ -86,19 +86,24 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
     return kolo_schedule_seal(schedule);
 }
 
-/* One flight, of DONE; a rank reads its part of all inputs, and writes it to all outputs or to its own. */
-static double price(kolo_collective collective, int32_t size, int64_t bytes, int64_t chunk_bytes,
-                    const kolo_price_model *model)
+/* One flight, of DONE. A rank reads its part of all inputs, which their owners have just written, and writes it to all
+ * outputs, which their owners have read; or it copies what the others have written. */
+static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
-    (void)chunk_bytes;
-    if (size == 1)
-        return kolo_price_alone(bytes, model);
-    double all = (double)bytes, own = all / size;
-    bool adds = collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER;
-    double folded = adds ? own * size : 0;
-    double copied = collective == KOLO_ALLREDUCE ? all - own : adds ? 0 : all;
-    return model->alpha_ns + 3 * KOLO_PRICE_STEP_NS + folded * model->gamma_ns_per_byte +
-           copied * model->copy_ns_per_byte;
+    if (work->size == 1)
+        return kolo_price_alone(work->bytes, model);
+    bool is_allreduce = work->collective == KOLO_ALLREDUCE,
+         adds = is_allreduce || work->collective == KOLO_REDUCE_SCATTER;
+    double all = (double)work->bytes, own = all / work->size, others = all - own;
+    int64_t longest = work->collective == KOLO_BROADCAST ? work->bytes : (work->bytes + work->size - 1) / work->size;
+    int64_t chunk = kolo_plan_chunk(work->chunk_bytes, longest, work->collective == KOLO_ALLGATHER ? work->size : 1);
+    double chunks = (double)kolo_plan_chunks(longest, chunk) * (work->collective == KOLO_ALLGATHER ? work->size : 1);
+    double written_ns = is_allreduce ? others * model->write_ns : 0;
+    double read_ns = adds                                 ? others * model->fold_ns
+                     : work->collective == KOLO_BROADCAST ? all * model->read_ns
+                                                          : others * model->read_ns + own * model->copy_ns;
+    return model->flight_ns + (2 + chunks) * model->step_ns + read_ns + written_ns +
+           kolo_price_spill(model, 2 * all, all);
 }
 
 const kolo_algorithm kolo_algorithm_shared = {

@@ -363,7 +363,9 @@ static void rank_that_stops_while_data_moves__is_warned_about(void **state)
     lines seen = {.wanted = "'big': its data has not moved for"};
     cluster net;
     kolo_request *requests[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .stall_ns = KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
+    cluster_init(&net,
+                 &(cluster_options){
+                     .size = 3, .algorithm = "ring", .stall_ns = KOLO_NS_PER_S, .log = count_line, .log_user = &seen});
     for (int32_t r = 0; r < 3; r++) {
         cluster_tensor tensor = cluster_vector("big", data[r], 3000);
         requests[r] = cluster_submit(&net, r, &tensor);
@@ -391,7 +393,7 @@ static void decision_that_waits_for_a_runner__expires_for_the_rank_that_stopped(
     static float data[3][3000], small[3][4];
     cluster net;
     kolo_request *big[3], *next[3];
-    cluster_init(&net, &(cluster_options){.size = 3, .groups_in_flight = 1});
+    cluster_init(&net, &(cluster_options){.size = 3, .algorithm = "ring", .groups_in_flight = 1});
     for (int32_t r = 0; r < 3; r++) {
         cluster_tensor tensor = cluster_vector("big", data[r], 3000);
         big[r] = cluster_submit(&net, r, &tensor);

@@ -136,10 +136,12 @@ class Joining(Job):
     def test_wrong_configuration(self):
         for variables, words in (({"KOLO_ALGORITHM": "nonsense"}, ("nonsense", "ring")),
                                  ({"KOLO_ALGORITHM": "binomial"}, ("binomial", "ring")),
-                                 ({"KOLO_ALGORITHM": "direct"}, ("direct", "ring")),
+                                 ({"KOLO_ALGORITHM": "shared"}, ("shared", "ring")),
                                  ({"KOLO_BROADCAST": "nonsense"}, ("nonsense",)),
                                  ({"KOLO_BROADCAST": "ring"}, ("ring", "chain")),
                                  ({"KOLO_CHUNK": "63"}, ("KOLO_CHUNK", "64")),
+                                 ({"KOLO_PRICES": "flight=fast"}, ("KOLO_PRICES", "flight=fast")),
+                                 ({"KOLO_PRICES": "fast"}, ("KOLO_PRICES", "fast")),
                                  ({"KOLO_TRANSPORT": "nonsense"}, ("nonsense",)),
                                  ({"KOLO_BIND": "nonsense"}, ("nonsense",)),
                                  ({"KOLO_TRANSPORT": "ucx", "KOLO_UCX_TLS": "nonsense"}, ("KOLO_UCX_TLS",))):

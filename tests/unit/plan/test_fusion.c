@@ -9,11 +9,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-static const kolo_price_model model = {
-    .alpha_ns = 1000, .beta_ns_per_byte = 1, .gamma_ns_per_byte = 1, .copy_ns_per_byte = 1};
-
-/* With this model and 2 ranks, 1,000 bytes are the least that is not worth it. */
-enum { SIZE = 2, WORTH_BYTES = 999 };
+enum { WORTH_BYTES = 999 };
 
 static kolo_fusion_item item(uint64_t key, int64_t bytes)
 {
@@ -23,7 +19,7 @@ static kolo_fusion_item item(uint64_t key, int64_t bytes)
 static void expect_groups(kolo_fusion_item *items, size_t count, int64_t limit_bytes, const uint32_t *groups,
                           size_t group_count)
 {
-    assert_int_equal(kolo_fusion_plan(items, count, limit_bytes, SIZE, &model), group_count);
+    assert_int_equal(kolo_fusion_plan(items, count, limit_bytes, WORTH_BYTES), group_count);
     for (size_t i = 0; i < count; i++)
         assert_int_equal(items[i].group, groups[i]);
 }
@@ -31,7 +27,7 @@ static void expect_groups(kolo_fusion_item *items, size_t count, int64_t limit_b
 static void plan__no_items(void **state)
 {
     (void)state;
-    assert_int_equal(kolo_fusion_plan(NULL, 0, 100, SIZE, &model), 0);
+    assert_int_equal(kolo_fusion_plan(NULL, 0, 100, WORTH_BYTES), 0);
 }
 
 static void plan__limit_is_reached(void **state)
@@ -69,10 +65,8 @@ static void plan__zero_bytes_join_a_full_group(void **state)
 static void plan__no_limit_overflows(void **state)
 {
     (void)state;
-    kolo_price_model free_copies = model;
-    free_copies.copy_ns_per_byte = 0;
     kolo_fusion_item items[] = {item(1, INT64_MAX), item(1, INT64_MAX), item(1, 0)};
-    assert_int_equal(kolo_fusion_plan(items, 3, INT64_MAX, SIZE, &free_copies), 2);
+    assert_int_equal(kolo_fusion_plan(items, 3, INT64_MAX, INT64_MAX), 2);
     assert_int_equal(items[2].group, 1);
 }
 
@@ -88,7 +82,7 @@ static void plan__any_batch(void **state)
             items[i] = item(kolo_rng_below(&rng, 3), (int64_t)kolo_rng_below(&rng, 350));
             items[i].fusable = kolo_rng_below(&rng, 10) > 0;
         }
-        size_t groups = kolo_fusion_plan(items, COUNT, LIMIT, SIZE, &model);
+        size_t groups = kolo_fusion_plan(items, COUNT, LIMIT, WORTH_BYTES);
         int64_t sums[COUNT] = {0};
         size_t members[COUNT] = {0}, firsts[COUNT] = {0}, seen = 0;
         for (size_t i = 0; i < COUNT; i++) {
@@ -109,15 +103,16 @@ static void plan__any_batch(void **state)
     }
 }
 
-static void worth__small_tensors_only(void **state)
+/* Packing and unpacking at 1 ns a byte each, against what an operation costs that moves next to nothing. */
+static void worth__what_an_operation_of_its_own_would_cost(void **state)
 {
     (void)state;
-    assert_true(kolo_fusion_worth(WORTH_BYTES, SIZE, &model));
-    assert_false(kolo_fusion_worth(WORTH_BYTES + 1, SIZE, &model));
-    assert_true(kolo_fusion_worth(WORTH_BYTES + 1, 3, &model)); /* more ranks, more messages saved */
-    assert_true(kolo_fusion_worth(0, SIZE, &model));
-    assert_true(kolo_fusion_worth(0, 1, &model));
-    assert_false(kolo_fusion_worth(1, 1, &model)); /* alone, no message is ever saved */
+    const kolo_price_model model = {.message_ns = {1000, 1000, 1000, 1000, 1000}, .flight_ns = 400, .copy_ns = 1};
+    assert_int_equal(kolo_fusion_worth_bytes(2, false, &model), 500);  /* one round */
+    assert_int_equal(kolo_fusion_worth_bytes(4, false, &model), 1000); /* two */
+    assert_int_equal(kolo_fusion_worth_bytes(2, true, &model), 200);   /* one flight */
+    assert_int_equal(kolo_fusion_worth_bytes(4, true, &model), 200);
+    assert_int_equal(kolo_fusion_worth_bytes(1, false, &model), 0);
 }
 
 int main(void)
@@ -130,7 +125,7 @@ int main(void)
         cmocka_unit_test(plan__zero_bytes_join_a_full_group),
         cmocka_unit_test(plan__no_limit_overflows),
         cmocka_unit_test(plan__any_batch),
-        cmocka_unit_test(worth__small_tensors_only),
+        cmocka_unit_test(worth__what_an_operation_of_its_own_would_cost),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

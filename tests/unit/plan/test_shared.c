@@ -362,10 +362,10 @@ static void select__leaves_it_to_the_caller(void **state)
     for (kolo_collective collective = 0; collective < KOLO_BARRIER; collective++) {
         for (int64_t bytes = 1; bytes < INT64_C(1) << 36; bytes *= 4) {
             const kolo_algorithm *forced[] = {NULL, shared};
+            kolo_plan_work work = {
+                .collective = collective, .size = 4, .bytes = bytes, .chunk_bytes = 1 << 18, .window_bytes = 1 << 22};
             for (size_t i = 0; i < 2; i++)
-                assert_ptr_not_equal(
-                    kolo_algorithm_select(collective, KOLO_ASSOCIATION_DIRECT, 4, bytes, 1 << 18, &model, forced[i]),
-                    shared);
+                assert_ptr_not_equal(kolo_algorithm_select(&work, KOLO_ASSOCIATION_DIRECT, &model, forced[i]), shared);
         }
     }
 }

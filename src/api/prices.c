@@ -1,0 +1,95 @@
+/* prices.c - measured by every rank, agreed on by all. */
+#include "api/prices.h"
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "fit/fit.h"
+
+#include <string.h>
+
+/* Measuring ends after this, with what there is. It takes a small part of it where nothing disturbs. */
+#define BUDGET_NS   (20 * KOLO_NS_PER_MS)
+/* A rank may be late for it. One that never comes fails the exchange after it. */
+#define PATIENCE_NS (1 * KOLO_NS_PER_S)
+
+kolo_status kolo_prices_choose(kolo_context *ctx, const char *text)
+{
+    ctx->prices = (kolo_price_model)KOLO_PRICE_MODEL_DEFAULT;
+    ctx->prices_wanted = strcmp(text, "auto") == 0;
+    if (ctx->prices_wanted || strcmp(text, "default") == 0)
+        return KOLO_OK;
+    return kolo_price_parse(text, &ctx->prices);
+}
+
+/* The engine finds its windows as new. After all ranks are through with measuring. */
+static void clean_window(const kolo_context *ctx)
+{
+    if (kolo_engine_shares(ctx->engine) && ctx->ops->window_bytes(ctx->transport) >= KOLO_FIT_WINDOW_BYTES)
+        memset(ctx->ops->window(ctx->transport, ctx->job.rank), 0, KOLO_FIT_WINDOW_BYTES);
+}
+
+/* As text; "" where it did not work. */
+static void measure(const kolo_context *ctx, int64_t spin_ns, int32_t crowd, char text[KOLO_PRICE_TEXT])
+{
+    kolo_fit_options options = {
+        .ops = ctx->ops,
+        .transport = ctx->transport,
+        .rank = ctx->job.rank,
+        .size = ctx->job.size,
+        .ring = ctx->ring,
+        .is_shared = kolo_engine_shares(ctx->engine),
+        .spin_ns = spin_ns,
+        .crowd = crowd,
+        .budget_ns = BUDGET_NS,
+        .patience_ns = PATIENCE_NS,
+    };
+    kolo_price_model model = ctx->prices;
+    size_t cache_bytes = kolo_topo_l3_bytes(ctx->topo);
+    if (cache_bytes > 0)
+        model.cache_bytes = (double)cache_bytes / ctx->local_size;
+    int64_t start_ns = kolo_clock_now_ns();
+    text[0] = '\0';
+    if (kolo_fit(&options, &model) == KOLO_OK)
+        kolo_price_format(&model, text);
+    else
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "prices could not be measured: %s", kolo_error_current()->message);
+    kolo_log_write(&ctx->log, KOLO_LOG_DEBUG, "prices, measured in %.1f ms: %s",
+                   (double)(kolo_clock_now_ns() - start_ns) / 1e6, text);
+}
+
+/* The median of those that ranks have found; so many ranks are enough for one. */
+static kolo_status agree(kolo_context *ctx, const kolo_bytes *all)
+{
+    kolo_price_model models[KOLO_PRICE_MEDIAN_MAX];
+    size_t count = 0;
+    int32_t stride = (ctx->job.size - 1) / KOLO_PRICE_MEDIAN_MAX + 1;
+    for (int32_t r = 0; r < ctx->job.size; r += stride) {
+        char text[KOLO_PRICE_TEXT] = "";
+        if (all[r].size == 0)
+            continue;
+        if (all[r].size >= sizeof(text))
+            return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent prices of %zu bytes", r, all[r].size);
+        memcpy(text, all[r].data, all[r].size);
+        models[count] = (kolo_price_model)KOLO_PRICE_MODEL_DEFAULT;
+        if (kolo_price_parse(text, &models[count++]) != KOLO_OK)
+            return kolo_fail(KOLO_ERR_PROTOCOL, "the prices of rank %d do not decode", r);
+    }
+    if (count > 0)
+        kolo_price_median(models, count, &ctx->prices);
+    return KOLO_OK;
+}
+
+kolo_status kolo_prices_settle(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all, int64_t spin_ns,
+                               int32_t crowd)
+{
+    char text[KOLO_PRICE_TEXT];
+    if (ctx->prices_wanted) {
+        measure(ctx, spin_ns, crowd, text);
+        KOLO_TRY(kolo_rendezvous_exchange(rendezvous, text, strlen(text), all));
+        clean_window(ctx);
+        KOLO_TRY(agree(ctx, all));
+        kolo_engine_set_prices(ctx->engine, &ctx->prices);
+    }
+    kolo_log_write(&ctx->log, KOLO_LOG_INFO, "prices: %s", kolo_price_format(&ctx->prices, text));
+    return KOLO_OK;
+}
