@@ -107,8 +107,8 @@ typedef struct kolo_tensor {
     uint64_t byte_offset;
 } kolo_tensor;
 
-/* A one-dimensional tensor over memory of the caller's, for C: KOLO_VECTOR(grad, n, KOLO_FLOAT32).
- * The shape lives until the end of the enclosing block, which is long enough for any kolo call. */
+/* A one-dimensional tensor over memory of the caller's, for C: KOLO_VECTOR(grad, n, KOLO_FLOAT32). Its shape ends with
+ * the innermost block around it, which may be a single statement after if or for: make the call in the same block. */
 #define KOLO_VECTOR(data_, count_, dtype_)                                                         \
     ((kolo_tensor){.data = (data_),                                                                \
                    .device_type = KOLO_DEVICE_CPU,                                                 \

@@ -76,15 +76,6 @@ int32_t kolo_local_size(const kolo_context *ctx)
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */
 
-/* The result of a request that is over, with its error as the thread's. */
-static kolo_status result(const kolo_request *request)
-{
-    if (request->status == KOLO_OK)
-        return KOLO_OK;
-    return request->error != NULL ? kolo_error_adopt(request->error)
-                                  : kolo_fail(request->status, "%s", kolo_status_text(request->status));
-}
-
 /* A request that is not over belongs to a live context, unless this is a forked child. */
 static kolo_status check_process(const kolo_request *request)
 {
@@ -102,7 +93,7 @@ kolo_status kolo_test(kolo_request *request, int *done)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer");
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
-    return over ? result(request) : check_process(request);
+    return over ? kolo_context_result(request) : check_process(request);
 }
 
 kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
@@ -114,7 +105,7 @@ kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
         KOLO_TRY(check_process(request));
         KOLO_TRY(kolo_driver_wait(request->driver, request, timeout_ns));
     }
-    return result(request);
+    return kolo_context_result(request);
 }
 
 void kolo_request_free(kolo_request *request)
@@ -156,7 +147,10 @@ kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr)
     if (ptr == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_alloc needs somewhere to put the pointer");
     *ptr = NULL;
-    return bytes > 0 ? kolo_allocations_add(&ctx->allocations, bytes, ptr) : KOLO_OK;
+    kolo_status status = bytes > 0 ? kolo_allocations_add(&ctx->allocations, bytes, ptr) : KOLO_OK;
+    if (status != KOLO_OK)
+        memcpy(kolo_error_current()->operation, "alloc", sizeof("alloc"));
+    return status;
 }
 
 kolo_status kolo_free(kolo_context *ctx, void *ptr)
@@ -164,7 +158,10 @@ kolo_status kolo_free(kolo_context *ctx, void *ptr)
     kolo_error_clear();
     KOLO_TRY(kolo_context_check(ctx));
     bool broken = kolo_engine_error(ctx->engine) != NULL;
-    return ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr, broken) : KOLO_OK;
+    kolo_status status = ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr, broken) : KOLO_OK;
+    if (status != KOLO_OK)
+        memcpy(kolo_error_current()->operation, "free", sizeof("free"));
+    return status;
 }
 
 const kolo_error *kolo_last_error(void)

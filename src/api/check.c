@@ -210,6 +210,9 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     kolo_dtype_id input_type = KOLO_DTYPE_FLOAT32;
     int64_t input_count = 0, output_count = 0;
     bool in_place = collective == KOLO_BROADCAST || args->input.data == NULL;
+    if (args->output.data == NULL && args->output.dtype.bits == 0)
+        return kolo_fail(KOLO_ERR_INVALID, "args.output was not set; give it the tensor, as KOLO_VECTOR(data, count, "
+                                           "KOLO_FLOAT32) makes it (in place: the output alone)");
     KOLO_TRY(check_tensor("output", &args->output, &piece->type, &output_count));
     KOLO_TRY(check_factors(operation, piece->type));
     piece->output = first_element(&args->output);

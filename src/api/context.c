@@ -76,3 +76,16 @@ kolo_status kolo_context_check(const kolo_context *ctx)
             "call kolo_init in the child (or fork before kolo_init)");
     return KOLO_OK;
 }
+
+kolo_status kolo_context_result(const kolo_request *request)
+{
+    if (request->status == KOLO_OK)
+        return KOLO_OK;
+    if (request->error == NULL)
+        return kolo_fail(request->status, "%s", kolo_status_text(request->status));
+    (void)kolo_error_adopt(request->error);
+    kolo_error *error = kolo_error_current();
+    if (error->tensor[0] == '#')
+        error->tensor[0] = '\0';
+    return request->status;
+}

@@ -228,9 +228,8 @@ static kolo_status wait_for_everybody(kolo_context *ctx)
     kolo_status status = kolo_driver_submit(ctx->driver, request, true);
     if (status == KOLO_OK)
         status = kolo_driver_wait(ctx->driver, request, -1);
-    if (status == KOLO_OK && (status = request->status) != KOLO_OK)
-        status = request->error != NULL ? kolo_error_adopt(request->error)
-                                        : kolo_fail(status, "%s", kolo_status_text(status));
+    if (status == KOLO_OK)
+        status = kolo_context_result(request);
     kolo_request_release(request);
     return status;
 }

@@ -54,11 +54,14 @@ static kolo_status map(size_t bytes, kolo_allocation *allocation)
 {
     size_t page = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
     if (bytes > SIZE_MAX - page)
-        return kolo_fail(KOLO_ERR_MEMORY, "cannot allocate %zu bytes", bytes);
+        return kolo_fail(KOLO_ERR_MEMORY, "cannot allocate %zu bytes: more than an address space holds", bytes);
     size_t rounded = (bytes + page - 1) / page * page;
     void *mapped = mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
-        return kolo_fail_errno(KOLO_ERR_MEMORY, errno, "cannot allocate %zu bytes for tensors", bytes);
+        return kolo_fail_errno(
+            KOLO_ERR_MEMORY, errno,
+            "cannot allocate %zu bytes for tensors; free some (kolo_free), or allow more (ulimit -v, overcommit)",
+            bytes);
     if (rounded >= HUGE_PAGE_BYTES)
         (void)madvise(mapped, rounded, MADV_HUGEPAGE); /* a wish; works without */
     *allocation = (kolo_allocation){.memory = mapped, .bytes = rounded};

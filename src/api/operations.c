@@ -30,16 +30,6 @@ static kolo_status named(kolo_status status, const char *name)
     return status;
 }
 
-/* The result of a request that this call has waited for. */
-static kolo_status take_result(kolo_request *request)
-{
-    kolo_status status = request->status;
-    if (status != KOLO_OK)
-        status = request->error != NULL ? kolo_error_adopt(request->error)
-                                        : kolo_fail(request->status, "%s", kolo_status_text(request->status));
-    return status;
-}
-
 static kolo_status make_request(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
 {
     KOLO_TRY(kolo_request_create(spec, kolo_clock_now_ns(), request));
@@ -88,7 +78,7 @@ static kolo_status execute(kolo_context *ctx, const kolo_request_spec *spec, boo
     if (status == KOLO_OK)
         status = kolo_driver_wait(ctx->driver, request, -1);
     if (status == KOLO_OK)
-        status = take_result(request);
+        status = kolo_context_result(request);
     if (request != NULL)
         kolo_request_release(request);
     return status;

@@ -366,7 +366,9 @@ static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const ko
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(entry->head->operation.collective));
     snprintf(error.tensor, sizeof(error.tensor), "%s", entry->name);
     snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
-    snprintf(error.message, sizeof(error.message), "ranks disagree about '%.40s': %s", entry->name, down->text);
+    snprintf(error.message, sizeof(error.message),
+             "ranks disagree about '%.40s': %.600s; give it the same operation, type and shape everywhere, or two names",
+             entry->name, down->text);
     negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
 }
 
