@@ -100,7 +100,7 @@ kolo_status kolo_wire_up(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_by
             kolo_status status = attempt(ctx, rendezvous, "shm", all);
             if (status == KOLO_OK)
                 return attach(ctx);
-            if (status == KOLO_ERR_BOOTSTRAP)
+            if (status == KOLO_ERR_BOOTSTRAP || status == KOLO_ERR_CONFIG) /* the user's to mend */
                 return status;
             kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx",
                            kolo_error_current()->message);
