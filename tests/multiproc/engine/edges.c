@@ -67,7 +67,7 @@ static void add_around(batch *run, int64_t bytes)
 
 static void add_unaligned(batch *run)
 {
-    static const int64_t counts[] = {3, 1000, 20011};
+    static const int64_t counts[] = {3, 1000, 5003};
     uint64_t seed = 0;
     for (int kind = 0; kind < COLLECTIVES; kind++)
         for (int t = 0; t < ELEMENT_TYPES; t++)

@@ -6,7 +6,7 @@ from support import EngineCase
 
 SANITIZED = os.environ.get("ENGINE_SANITIZED", "") != ""
 ONE_CORE = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
-SMALL, MEDIUM, LARGE = 4, 4096, 1 << 20
+SMALL, MEDIUM, LARGE = 4, 4096, 1 << 18
 
 
 class Crowds(EngineCase):
@@ -38,7 +38,7 @@ class Crowds(EngineCase):
                     self.works(16, "around", batch, SMALL, MEDIUM, KOLO_TRANSPORT=transport)
 
     def test_16_ranks__large(self):
-        self.works(16, "around", 4, LARGE // 8 if SANITIZED else LARGE)
+        self.works(16, "around", 4, LARGE // 4 if SANITIZED else LARGE)
 
 
 if __name__ == "__main__":

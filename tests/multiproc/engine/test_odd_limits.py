@@ -7,7 +7,7 @@ import unittest
 
 from support import EngineCase, Rank, free_port, program, run
 
-SIZES = (4, 4152, 70000, 1000003)  # bytes: in cells, in a chunk, in windows, and more than fits there
+SIZES = (4, 4152, 70000, 300007)  # bytes: in cells, in a chunk, in windows, and more than fits there
 SANITIZED = os.environ.get("ENGINE_SANITIZED", "") != ""
 
 
@@ -108,7 +108,8 @@ class Limits(EngineCase):
         outcomes = set()
         for most in (6, 8, 12, 16, 20, 24, 28, 32, 64):
             with self.subTest(most=most):
-                code, lines, errors = run(2, "failures", "join", before=limited(nofile=most), KOLO_INIT_TIMEOUT="2s")
+                code, lines, errors = run(2, "failures", "join", before=limited(nofile=most),
+                                          KOLO_INIT_TIMEOUT="500ms" if most < 8 else "10s")
                 outcomes.add(code == 0)
                 said = "\n".join([errors, *(line for _, line in lines)])
                 if code != 0:
@@ -163,8 +164,19 @@ class Memory(EngineCase):
                 for _, line in lines:
                     self.assertRegex(line, "^init KOLO_ERR_UNSUPPORTED .*less KOLO_SHM_WINDOW helps")
 
+    def test_windows_that_differ(self):
+        """Nobody goes on with something else."""
+        port = free_port()
+        ranks = [Rank(number, 3, port, "failures", "join", KOLO_SHM_WINDOW="16M" if number == 1 else "8M")
+                 for number in range(3)]
+        for rank in ranks:
+            self.addCleanup(rank.end, 0)
+        for rank in ranks:
+            self.assertEqual(rank.end(), 3, rank.errors)
+            self.assertIn("KOLO_SHM_WINDOW must be the same", rank.told("init KOLO_ERR_CONFIG "))
+
     def test_windows_of_all_sizes(self):
-        for window in ("0", "1", "4K", "64K", "1M", "3M", "5M", "40M"):
+        for window in ("0", "1", "4K", "64K", "400K", "5M", "7M", "40M"):
             with self.subTest(window=window):
                 self.passes(3, "edges", "around", 4, *SIZES, KOLO_SHM_WINDOW=window)
 

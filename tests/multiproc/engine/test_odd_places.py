@@ -5,7 +5,7 @@ import unittest
 
 from support import EngineCase, Rank, free_port
 
-SIZES = (4, 4152, 70000, 1000003)  # bytes: in cells, in a chunk, in windows, and more than fits there
+SIZES = (4, 4152, 70000, 300007)  # bytes: in cells, in a chunk, in windows, and more than fits there
 LOST = 3
 
 # Ranks 2 and 3, together; their exit codes as one.
@@ -79,7 +79,7 @@ class Places(EngineCase):
 
     def test_network_namespaces(self):
         """There is no way between them: nobody waits longer than KOLO_INIT_TIMEOUT."""
-        self.refuses(["unshare", "--net"], "have not come", KOLO_INIT_TIMEOUT="2s")
+        self.refuses(["unshare", "--net"], "have not come", KOLO_INIT_TIMEOUT="500ms")
 
 
 if __name__ == "__main__":
