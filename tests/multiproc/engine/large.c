@@ -1,4 +1,6 @@
-/* large.c - collectives of 5 GiB in place: more than 2^32 elements and bytes. Exit code 77: not enough memory here. */
+/* large.c - collectives of 5 GiB in place: more than 2^32 elements and bytes. Exit code 77: not enough memory here.
+ *
+ *     engine_large private|shared      in memory of malloc, or of kolo_alloc */
 #include "rank.h"
 
 #include <stdlib.h>
@@ -79,7 +81,7 @@ static void test_slices(kolo_context *ctx, const kolo_args *args, int8_t *data)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     if (available_kib() < (int64_t)NEEDED_GIB << 20) {
         printf("skipped: %lld MiB of memory are available, %d GiB are needed\n", (long long)(available_kib() >> 10),
@@ -87,7 +89,12 @@ int main(void)
         return SKIPPED;
     }
     kolo_context *ctx = rank_join();
-    int8_t *data = rank_memory((size_t)COUNT);
+    void *data = NULL;
+    bool shared = argc > 1 && strcmp(argv[1], "shared") == 0;
+    if (shared)
+        OK(kolo_alloc(ctx, (size_t)COUNT, &data));
+    else
+        data = rank_memory((size_t)COUNT);
     kolo_args args = KOLO_ARGS_INIT;
     args.name = "large";
     args.root = rank_count - 1;
@@ -95,7 +102,10 @@ int main(void)
     test_allreduce(ctx, &args, data);
     test_broadcast(ctx, &args, data);
     test_slices(ctx, &args, data);
-    free(data);
+    if (shared)
+        OK(kolo_free(ctx, data));
+    else
+        free(data);
     rank_leave(ctx);
     printf("passed\n");
     return 0;
