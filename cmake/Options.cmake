@@ -30,8 +30,8 @@ if(KOLO_COVERAGE)
 endif()
 target_include_directories(kolo_flags INTERFACE ${PROJECT_SOURCE_DIR}/include ${PROJECT_SOURCE_DIR}/src)
 
-# The library is optimised as one: its calls cross small modules, and a small operation takes as long as they do. Tests link
-# the same objects as they are.
+# The library is optimised as one: its calls cross small modules, and a small operation takes as long as they do. Whatever
+# else links the same objects (tests, programs, modules) takes their machine code as it is.
 set(KOLO_WHOLE_COMPILE "")
 set(KOLO_WHOLE_LINK "")
 if(CMAKE_C_COMPILER_ID STREQUAL "GNU" AND CMAKE_BUILD_TYPE STREQUAL "RelWithDebInfo" AND NOT KOLO_SANITIZE)

@@ -12,11 +12,14 @@ source "$(dirname "$0")/lib.sh"
 presets=()
 seeds=
 # What the sanitizers leave out unless asked: long tests of real processes, whose code the others run too.
-shorter=(-E 'multiproc_(perf|train|launch)|multiproc_engine_(operations|bits|module|.*_ucx)|unit_plan_algorithms')
+long='multiproc_(perf|train|launch)|multiproc_engine_(operations|bits|module|prices|.*_ucx)|unit_plan_algorithms'
+# And TSan also what has one thread.
+single='unit_(plan|reduce)|^sim_|conformance_sim'
+full=
 while (($#)); do
     case $1 in
     --quick) presets=(release) ;;
-    --full) shorter=() ;;
+    --full) full=1 ;;
     --preset | --seeds)
         (($# >= 2)) || die "$1 needs a value"
         if [[ $1 == --preset ]]; then presets+=("$2"); else seeds=$2; fi
@@ -40,7 +43,8 @@ failed=()
 # run_tests PRESET: one ctest run; its log stays in the build folder for the summary at the end.
 run_tests() {
     local preset=$1 selection=()
-    if [[ $preset == asan-ubsan || $preset == tsan ]]; then selection=("${shorter[@]}"); fi
+    if [[ -z $full && $preset == asan-ubsan ]]; then selection=(-E "$long"); fi
+    if [[ -z $full && $preset == tsan ]]; then selection=(-E "$long|$single"); fi
     say "testing $preset"
     if ctest --test-dir "$KOLO_ROOT/build/$preset" -j "$JOBS" --output-on-failure --no-tests=error \
         --no-label-summary "${selection[@]}" 2>&1 | tee "$KOLO_ROOT/build/$preset/ctest.log"; then

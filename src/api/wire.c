@@ -48,6 +48,16 @@ static kolo_status first_refusal(const kolo_context *ctx, const char *name, cons
     return KOLO_OK;
 }
 
+static kolo_status connect_all(kolo_context *ctx, const char *name, const kolo_bytes *all)
+{
+    KOLO_TRY(first_refusal(ctx, name, all));
+    kolo_status status = ctx->ops->connect(ctx->transport, all);
+    /* Where this rank must not map another's memory (another user's, say), UCX must not either, and fails at the try. */
+    if (status == KOLO_ERR_UNSUPPORTED && ctx->config.ucx_tls[0] == '\0')
+        ctx->config.ucx_tls = "^sm";
+    return status;
+}
+
 /* Makes the transport on all ranks, or on none: two exchanges, in which an empty blob says "not here". */
 static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const char *name, kolo_bytes *all)
 {
@@ -58,9 +68,7 @@ static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const
         address.size = 0;
     KOLO_TRY(kolo_rendezvous_exchange(rendezvous, address.data, address.size, all));
     if (status == KOLO_OK) {
-        status = first_refusal(ctx, name, all);
-        if (status == KOLO_OK)
-            status = ctx->ops->connect(ctx->transport, all);
+        status = connect_all(ctx, name, all);
         why = *kolo_error_current();
     }
     KOLO_TRY(kolo_rendezvous_exchange(rendezvous, "y", status == KOLO_OK ? 1 : 0, all));
@@ -92,7 +100,7 @@ kolo_status kolo_wire_up(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_by
             kolo_status status = attempt(ctx, rendezvous, "shm", all);
             if (status == KOLO_OK)
                 return attach(ctx);
-            if (status == KOLO_ERR_BOOTSTRAP)
+            if (status == KOLO_ERR_BOOTSTRAP || status == KOLO_ERR_CONFIG) /* the user's to mend */
                 return status;
             kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx",
                            kolo_error_current()->message);

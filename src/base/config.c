@@ -42,20 +42,26 @@ static const void *const_field_of(const kolo_config *config, const row *entry)
 
 /* ---- values --------------------------------------------------------------------------------- */
 
+static bool may_be_auto(const row *entry)
+{
+    bool number = entry->kind == KOLO_CONFIG_SIZE || entry->kind == KOLO_CONFIG_TIME;
+    return number && strcmp(entry->initial, "auto") == 0;
+}
+
 /* Sets the field. The text must live as long as the configuration. */
 static bool parse_value(const row *entry, const char *text, void *field)
 {
     int64_t *number = field;
+    if (may_be_auto(entry) && strcmp(text, "auto") == 0) {
+        *number = KOLO_CONFIG_AUTO;
+        return true;
+    }
     switch (entry->kind) {
     case KOLO_CONFIG_INT:
         return kolo_parse_int(text, entry->min, entry->max, number);
     case KOLO_CONFIG_SIZE:
         return kolo_parse_size(text, number) && *number >= entry->min && *number <= entry->max;
     case KOLO_CONFIG_TIME:
-        if (strcmp(text, "auto") == 0 && strcmp(entry->initial, "auto") == 0) {
-            *number = KOLO_CONFIG_AUTO;
-            return true;
-        }
         return kolo_parse_time(text, number) && *number >= entry->min && *number <= entry->max;
     case KOLO_CONFIG_TEXT:
     case KOLO_CONFIG_SECRET:
@@ -73,17 +79,17 @@ static bool parse_value(const row *entry, const char *text, void *field)
 static void describe_accepted(const row *entry, char *text, size_t capacity)
 {
     char low[32], high[32];
+    const char *other = may_be_auto(entry) ? "auto, or " : "";
     switch (entry->kind) {
     case KOLO_CONFIG_INT:
         snprintf(text, capacity, "a whole number from %" PRId64 " to %" PRId64, entry->min, entry->max);
         return;
     case KOLO_CONFIG_SIZE:
-        snprintf(text, capacity, "a size from %s to %s, such as 4096 or 64K",
+        snprintf(text, capacity, "%sa size from %s to %s, such as 4096 or 64K", other,
                  kolo_format_size(entry->min, low, sizeof(low)), kolo_format_size(entry->max, high, sizeof(high)));
         return;
     case KOLO_CONFIG_TIME:
-        snprintf(text, capacity, "%sa time from %s to %s with its unit, such as 500us or 30s",
-                 strcmp(entry->initial, "auto") == 0 ? "auto, or " : "",
+        snprintf(text, capacity, "%sa time from %s to %s with its unit, such as 500us or 30s", other,
                  kolo_format_time(entry->min, low, sizeof(low)), kolo_format_time(entry->max, high, sizeof(high)));
         return;
     case KOLO_CONFIG_LEVEL:
@@ -102,6 +108,10 @@ static void describe_accepted(const row *entry, char *text, size_t capacity)
 static void format_value(const row *entry, const void *field, char *text, size_t capacity)
 {
     const int64_t *number = field;
+    if (may_be_auto(entry) && *number == KOLO_CONFIG_AUTO) {
+        snprintf(text, capacity, "auto");
+        return;
+    }
     switch (entry->kind) {
     case KOLO_CONFIG_INT:
         snprintf(text, capacity, "%" PRId64, *number);
@@ -110,10 +120,7 @@ static void format_value(const row *entry, const void *field, char *text, size_t
         kolo_format_size(*number, text, capacity);
         return;
     case KOLO_CONFIG_TIME:
-        if (*number == KOLO_CONFIG_AUTO)
-            snprintf(text, capacity, "auto");
-        else
-            kolo_format_time(*number, text, capacity);
+        kolo_format_time(*number, text, capacity);
         return;
     case KOLO_CONFIG_TEXT:
         snprintf(text, capacity, "%s", *(const char *const *)field);
@@ -271,9 +278,11 @@ void kolo_config_describe(const kolo_config *config, size_t index, kolo_config_e
 const char *kolo_config_text(const kolo_config *config, const char *variable)
 {
     for (size_t i = 0; i < ROWS; i++) {
-        if (table[i].kind != KOLO_CONFIG_TEXT || strcmp(table[i].variable + PREFIX, variable) != 0)
+        if (table[i].kind == KOLO_CONFIG_SECRET || strcmp(table[i].variable + PREFIX, variable) != 0)
             continue;
-        const char *text = *(const char *const *)const_field_of(config, &table[i]);
+        const char *text = config->texts->owned[i] != NULL ? config->texts->owned[i] : table[i].initial;
+        if (table[i].kind == KOLO_CONFIG_TEXT)
+            text = *(const char *const *)const_field_of(config, &table[i]); /* may have been decided since */
         return *text != '\0' ? text : NULL;
     }
     return NULL;

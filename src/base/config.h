@@ -11,8 +11,9 @@
 #define KOLO_CONFIG_TIME_MAX (INT64_C(365) * 86400 * 1000000000)
 
 /* X(field, "VARIABLE" (without KOLO_), kind, default, min, max, "meaning")
- * kinds: INT (int64), SIZE (bytes: 64K, 4M), TIME (ns: 500us, 30s, 0 = none; "auto" where that is the default), TEXT,
- * SECRET (text that is never printed), LEVEL (log level), BOOL. min and max hold for INT, SIZE and TIME. */
+ * kinds: INT (int64), SIZE (bytes: 64K, 4M), TIME (ns: 500us, 30s, 0 = none), TEXT, SECRET (text that is never printed),
+ * LEVEL (log level), BOOL. SIZE and TIME may also be "auto" where that is the default. min and max hold for INT, SIZE and
+ * TIME. */
 #define KOLO_CONFIG_LIST(X)                                                                                            \
     X(log_level, "LOG", LEVEL, "warn", 0, 0,                                                                           \
       "what is logged: error, warn, info, debug")                                                                      \
@@ -46,11 +47,11 @@
       "binding: auto (the communication thread to a spare core; kolorun's ranks to their cores), none")                \
     X(iface, "IFACE", TEXT, "", 0, 0,                                                                                  \
       "network devices to use, '^name' to leave one out; empty: the transport's choice")                               \
-    X(shm_window, "SHM_WINDOW", TEXT, "8M", 0, 0,                                                                      \
+    X(shm_window_bytes, "SHM_WINDOW", SIZE, "8M", 0, INT64_C(1) << 40,                                                 \
       "shared memory of each rank for the algorithms of one host; the same on all ranks")                              \
-    X(shm_heap, "SHM_HEAP", TEXT, "auto", 0, 0,                                                                        \
+    X(shm_heap_bytes, "SHM_HEAP", SIZE, "auto", 0, INT64_C(1) << 40,                                                   \
       "room of each rank for kolo_alloc's memory, shared in place; auto: as much as there is memory; 0: none")         \
-    X(shm_attach, "SHM_ATTACH", TEXT, "yes", 0, 0,                                                                     \
+    X(shm_attach, "SHM_ATTACH", BOOL, "yes", 0, 0,                                                                     \
       "cross-memory attach for large messages, where the kernel allows it: yes, no")                                   \
     X(ucx_tls, "UCX_TLS", TEXT, "", 0, 0,                                                                              \
       "UCX transports; empty: UCX's choice")                                                                           \
@@ -73,7 +74,7 @@ typedef enum kolo_config_kind {
 
 typedef enum kolo_config_origin { KOLO_ORIGIN_DEFAULT, KOLO_ORIGIN_ENVIRONMENT } kolo_config_origin;
 
-typedef int64_t kolo_config_INT, kolo_config_SIZE, kolo_config_TIME; /* TIME: KOLO_CONFIG_AUTO for "auto" */
+typedef int64_t kolo_config_INT, kolo_config_SIZE, kolo_config_TIME; /* KOLO_CONFIG_AUTO for "auto" */
 typedef const char *kolo_config_TEXT, *kolo_config_SECRET;           /* never NULL */
 typedef kolo_log_level kolo_config_LEVEL;
 typedef bool kolo_config_BOOL;
@@ -83,7 +84,7 @@ typedef struct kolo_config {
 #define KOLO_CONFIG_FIELD(field, variable, kind, initial, min, max, meaning) kolo_config_##kind field;
     KOLO_CONFIG_LIST(KOLO_CONFIG_FIELD)
 #undef KOLO_CONFIG_FIELD
-    struct kolo_config_texts *texts; /* owned copies of TEXT values; and the origins */
+    struct kolo_config_texts *texts; /* owned copies of what is set; and the origins */
 } kolo_config;
 
 /* Defaults, overridden by the environment `envp` (NULL-terminated "K=V" list, as environ). A value that does not
@@ -103,7 +104,8 @@ typedef struct kolo_config_entry {
 } kolo_config_entry;
 size_t kolo_config_count(void);
 void kolo_config_describe(const kolo_config *config, size_t index, kolo_config_entry *entry);
-/* A TEXT value by its variable without KOLO_ ("UCX_TLS"); NULL when unknown, empty, or no TEXT. */
+/* The text of a value, as it was set or by default, by its variable without KOLO_ ("UCX_TLS"); NULL when unknown, empty,
+ * or a secret. */
 const char *kolo_config_text(const kolo_config *config, const char *variable);
 
 /* "512", "64K", "4M", "1G", "2T" (powers of 1024, small letters too) to bytes; "10ns", "500us", "2ms", "30s", "5min",

@@ -48,10 +48,7 @@ static const kolo_algorithm *forced_by(const char *variable, const char *value)
 /* What one of the groups under way has of a rank's window. */
 static int64_t window_bytes_of(const kolo_config *config)
 {
-    int64_t bytes = INT64_C(8) << 20, groups = config ? config->groups_in_flight : 2;
-    if (config && !kolo_parse_size(config->shm_window, &bytes))
-        printf("  KOLO_SHM_WINDOW=%s is no size; shown as 8M\n", config->shm_window);
-    return bytes / groups;
+    return config ? config->shm_window_bytes / config->groups_in_flight : INT64_C(4) << 20;
 }
 
 static void print_table(kolo_plan_work work, const kolo_price_model *model, const kolo_algorithm *reduction,

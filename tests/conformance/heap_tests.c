@@ -1,4 +1,5 @@
-/* heap_tests.c - memory for tensors that all ranks have mapped. A transport without it has nothing to pass. */
+/* heap_tests.c - memory that all ranks have mapped: windows and flags, and heaps for tensors. A transport without it has
+ * nothing to pass. */
 #include "net.h"
 
 #include <stdlib.h>
@@ -40,6 +41,32 @@ static void expect_zeros(const unsigned char *memory, size_t bytes)
     for (size_t i = 0; i < bytes; i++)
         if (memory[i] != 0)
             fail_msg("byte %zu of %zu is %u", i, bytes, memory[i]);
+}
+
+static void window__aligned_zeroed_and_seen_by_all(void **state)
+{
+    (void)state;
+    enum { RANKS = 3, FLAGS = KOLO_TRANSPORT_FLAG_LINES * 8 };
+    net n;
+    net_open(&n, RANKS, 1);
+    const kolo_transport_ops *ops = n.ops;
+    assert_true(!ops->window == !ops->window_bytes && !ops->window == !ops->flags &&
+                !ops->window == !ops->flags_changed);
+    for (int32_t r = 0; ops->window && ops->window(n.ends[0].transport, 0) && r < RANKS; r++) {
+        kolo_transport *own = n.ends[r].transport, *other = n.ends[(r + 1) % RANKS].transport;
+        size_t bytes = ops->window_bytes(own);
+        unsigned char *window = ops->window(own, r), *seen = ops->window(other, r);
+        assert_int_equal((uintptr_t)window % 4096, 0);
+        assert_int_equal((uintptr_t)seen % 4096, 0);
+        assert_int_equal((uintptr_t)ops->flags(own, r) % 64, 0);
+        expect_zeros(window, bytes);
+        expect_zeros((const unsigned char *)ops->flags(own, r), FLAGS * sizeof(uint64_t));
+        window[bytes - 1] = (unsigned char)(r + 1);
+        ops->flags(own, r)[FLAGS - 1] = (uint64_t)r + 1;
+        assert_int_equal(seen[bytes - 1], r + 1);
+        assert_int_equal(ops->flags(other, r)[FLAGS - 1], r + 1);
+    }
+    net_close(&n);
 }
 
 static void heap__all_or_none(void **state)
@@ -158,6 +185,7 @@ static void heap__bad_arguments(void **state)
 }
 
 const struct CMUnitTest conformance_heap_tests[] = {
+    cmocka_unit_test(window__aligned_zeroed_and_seen_by_all),
     cmocka_unit_test(heap__all_or_none),
     cmocka_unit_test(heap__one_writes_all_read),
     cmocka_unit_test(heap_alloc__until_full_and_again),

@@ -13,6 +13,7 @@ static void *world_create(int32_t size, uint64_t seed)
                                       .bytes_per_ns = 10,
                                       .early_rate = 0.5,
                                       .cpu_hiccup_ns = 1000000,
+                                      .window_bytes = 5000,
                                       .heap_bytes = 24 << 20};
     kolo_sim *sim;
     return kolo_sim_create(&options, &sim) == KOLO_OK ? sim : NULL;

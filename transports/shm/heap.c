@@ -108,7 +108,7 @@ kolo_status shm_heap_alloc(kolo_transport *t, size_t bytes, void **memory)
     if (bytes == 0)
         return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID, "a tensor of 0 bytes needs no memory");
     /* As for the segments: all ranks ask at the same time, so each counts them all. */
-    if (bytes > shm_room_bytes() / (uint64_t)t->guard.env.size)
+    if (bytes > shm_room_bytes("") / (uint64_t)t->guard.env.size)
         return refuse(t, bytes, "there is not so much memory available for every rank");
     size_t offset, rounded = bytes;
     pthread_mutex_lock(&t->heap.lock);

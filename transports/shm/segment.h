@@ -73,8 +73,9 @@ void shm_segment_unmap(const shm_layout *layout, shm_head *head);
  * them. False, with errno: they cannot be had. */
 bool shm_pages_fill(int fd, shm_head *head, size_t at, size_t bytes);
 
-/* room.c: memory that could be had now, in bytes. */
-uint64_t shm_room_bytes(void);
+/* room.c: memory that could be had now, in bytes: what the host has available, and this process' control groups allow.
+ * root: in front of /proc and /sys, "" but for tests. */
+uint64_t shm_room_bytes(const char *root);
 /* KOLO_ERR_UNSUPPORTED where the segments would take too much of it. All ranks are here and ask at the same time, so
  * each counts them all. Not the last half: the tensors need room too. */
 kolo_status shm_room_check(const kolo_transport_env *env, const shm_layout *layout);

@@ -6,7 +6,19 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PAGE = 4096, HUGE_PAGE = 2 * 1024 * 1024 };
+enum { LINE = 64, PAGE = 4096, HUGE_PAGE = 2 * 1024 * 1024 };
+
+static size_t round_up(size_t bytes, size_t unit)
+{
+    return (bytes + unit - 1) / unit * unit;
+}
+
+/* count pieces, one after the other: zeroed, and the first of them aligned. NULL: no memory. */
+static void *aligned_pieces(size_t count, size_t bytes, size_t unit, void **memory)
+{
+    *memory = calloc(1, count * bytes + unit);
+    return *memory ? (char *)*memory + (unit - (uintptr_t)*memory % unit) : NULL;
+}
 
 static size_t unit_of(size_t bytes)
 {
@@ -16,27 +28,29 @@ static size_t unit_of(size_t bytes)
 /* From one heap to the next: as aligned as what is taken from them. */
 static size_t heap_stride(const kolo_sim *sim)
 {
-    size_t unit = unit_of(sim->options.heap_bytes);
-    return (sim->options.heap_bytes + unit - 1) / unit * unit;
+    return round_up(sim->options.heap_bytes, unit_of(sim->options.heap_bytes));
+}
+
+static size_t window_stride(const kolo_sim *sim)
+{
+    return round_up(sim->options.window_bytes, PAGE);
 }
 
 kolo_status sim_memory_init(kolo_sim *sim)
 {
-    size_t size = (size_t)sim->options.size, window = sim->options.window_bytes, stride = heap_stride(sim);
+    size_t size = (size_t)sim->options.size, window = window_stride(sim), heap = heap_stride(sim);
     for (size_t r = 0; r < size; r++)
         kolo_ranges_init(&sim->ranks[r].taken, sim->options.heap_bytes);
     if (window > 0) {
-        sim->windows = calloc(size, window);
-        sim->flags = calloc(size, SIM_FLAGS * sizeof(uint64_t));
+        sim->windows = aligned_pieces(size, window, PAGE, &sim->window_memory);
+        sim->flags = aligned_pieces(size, SIM_FLAGS * sizeof(uint64_t), LINE, &sim->flag_memory);
         if (!sim->windows || !sim->flags)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", (int)size);
     }
-    if (stride > 0) {
-        size_t unit = unit_of(stride);
-        sim->heap_memory = calloc(1, size * stride + unit);
-        if (!sim->heap_memory)
+    if (heap > 0) {
+        sim->heaps = aligned_pieces(size, heap, unit_of(heap), &sim->heap_memory);
+        if (!sim->heaps)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for the heaps of %d ranks", (int)size);
-        sim->heaps = (char *)sim->heap_memory + (unit - (uintptr_t)sim->heap_memory % unit);
     }
     return KOLO_OK;
 }
@@ -45,8 +59,8 @@ void sim_memory_fini(kolo_sim *sim)
 {
     for (int32_t r = 0; r < sim->options.size; r++)
         kolo_ranges_fini(&sim->ranks[r].taken);
-    free(sim->windows);
-    free(sim->flags);
+    free(sim->window_memory);
+    free(sim->flag_memory);
     free(sim->heap_memory);
 }
 
@@ -54,7 +68,7 @@ void *sim_window(kolo_transport *t, int32_t rank)
 {
     const kolo_sim *sim = t->sim;
     bool exists = sim->windows && rank >= 0 && rank < sim->options.size;
-    return exists ? sim->windows + (size_t)rank * sim->options.window_bytes : NULL;
+    return exists ? sim->windows + (size_t)rank * window_stride(sim) : NULL;
 }
 
 size_t sim_window_bytes(kolo_transport *t)

@@ -104,11 +104,11 @@ struct kolo_sim {
     bool out_of_memory; /* an event could not be made: the run is over */
     sim_event **heap;
     size_t heap_count, heap_capacity;
-    char *windows;     /* one after the other; NULL where there are none */
-    uint64_t *flags;   /* likewise */
-    char *heaps;       /* likewise, aligned, within heap_memory */
-    void *heap_memory;
-    size_t events; /* alive, wherever they are; never above heap_capacity */
+    char *windows;                                   /* one after the other, aligned; NULL where there are none */
+    uint64_t *flags;                                 /* likewise */
+    char *heaps;                                     /* likewise */
+    void *window_memory, *flag_memory, *heap_memory; /* in which those lie */
+    size_t events;                                   /* alive, wherever they are; never above heap_capacity */
     sim_rank ranks[];
 };
 

@@ -71,23 +71,26 @@ static kolo_status set(const kolo_transport_env *env, ucp_config_t *config, cons
     return KOLO_OK;
 }
 
-/* Whether a value of UCX's TLS admits posix or sysv. */
-static bool uses_shared_memory(const char *tls)
+static bool names(const char *list, const char *name)
 {
-    static const char *const names[] = {"all", "posix", "sysv", "shm", "sm", "mm"};
-    if (!tls || tls[0] == '^')
-        return true;
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        size_t length = strlen(names[i]);
-        for (const char *at = tls; (at = strstr(at, names[i])) != NULL; at += length)
-            if ((at == tls || at[-1] == ',' || at[-1] == '\\') && (at[length] == ',' || at[length] == '\0'))
-                return true;
-    }
+    size_t length = strlen(name);
+    for (const char *at = list; (at = strstr(at, name)) != NULL; at += length)
+        if ((at == list || strchr(",\\^", at[-1])) && (at[length] == ',' || at[length] == '\0'))
+            return true;
     return false;
 }
 
-/* UCX puts its shared memory into /dev/shm by default. Where a limit of file sizes forbids that, the kernel kills the
- * process; where there is no room, UCX looks for no other way. */
+/* Whether a value of UCX's TLS admits posix or sysv. */
+static bool uses_shared_memory(const char *tls)
+{
+    bool all = names(tls, "shm") || names(tls, "sm") || names(tls, "mm");
+    if (tls[0] == '^')
+        return !all && !(names(tls, "posix") && names(tls, "sysv"));
+    return all || names(tls, "all") || names(tls, "posix") || names(tls, "sysv");
+}
+
+/* UCX puts its shared memory into /dev/shm. Where a limit of file sizes forbids that, the kernel kills the process;
+ * where there is no room, UCX looks for no other way. */
 static bool has_room_in_dev_shm(const kolo_transport_env *env)
 {
     struct rlimit limit;
@@ -107,8 +110,10 @@ static kolo_status set_all(const kolo_transport_env *env, ucp_config_t *config)
             return status;
     }
     const char *tls = user_set("TLS") ? getenv("UCX_TLS") : option(env, "UCX_TLS");
-    if (!tls && !has_room_in_dev_shm(env))
-        tls = "^posix";
+    /* UCX takes System V's memory for usable between PID namespaces that share an IPC namespace, as the containers of a
+     * pod do; then it looks for the peer's process, finds none, and gives it up. */
+    if (!tls)
+        tls = has_room_in_dev_shm(env) ? "^sysv" : "^posix,sysv";
     const struct {
         const char *name, *value;
     } options[] = {
@@ -124,7 +129,7 @@ static kolo_status set_all(const kolo_transport_env *env, ucp_config_t *config)
         if (status != KOLO_OK)
             return status;
     }
-    kolo_guard_log(env, KOLO_LOG_INFO, "ucx: transports %s, devices %s", tls ? tls : "all",
+    kolo_guard_log(env, KOLO_LOG_INFO, "ucx: transports %s, devices %s", tls,
                    user_set("NET_DEVICES") ? getenv("UCX_NET_DEVICES") : devices);
     return KOLO_OK;
 }

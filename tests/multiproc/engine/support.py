@@ -10,10 +10,16 @@ from pathlib import Path
 KOLORUN = os.environ["KOLORUN"]
 PROGRAMS = Path(os.environ["ENGINE_PROGRAMS"])
 TRANSPORT = os.environ.get("ENGINE_TRANSPORT", "auto")  # what the ranks use where a test does not choose one
+SANITIZED = os.environ.get("ENGINE_SANITIZED", "") != ""
 PATIENCE = 150  # seconds; only a hanging test sees the end of it
 
 # The variables of a job that this test itself may be running in.
 JOB = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+
+
+def thinned(cases):
+    """All of them; under a sanitizer, where each takes ten times as long, every third one, and the last."""
+    return cases[::-3][::-1] if SANITIZED else cases
 
 
 def environment(variables):
@@ -27,9 +33,10 @@ def program(name):
     return str(PROGRAMS / f"engine_{name}")
 
 
-def run(ranks, name, *args, **variables):
-    """Under kolorun, to the end: exit code, [(rank, line)] of stdout, stderr. A job that hangs ends with code 124."""
-    start = [KOLORUN, "-np", str(ranks), "--prefix", "--timeout", str(PATIENCE), program(name),
+def run(ranks, name, *args, around=(), before=(), **variables):
+    """Under kolorun, to the end: exit code, [(rank, line)] of stdout, stderr. A job that hangs ends with code 124.
+    around, before: commands that start kolorun, or each rank."""
+    start = [*around, KOLORUN, "-np", str(ranks), "--prefix", "--timeout", str(PATIENCE), *before, program(name),
              *map(str, args)]
     done = subprocess.run(start, capture_output=True, text=True, env=environment(variables), check=False)
     lines = [line[1:].split("] ", 1) for line in done.stdout.splitlines()]
@@ -39,9 +46,9 @@ def run(ranks, name, *args, **variables):
 class Rank:
     """One rank, started without kolorun. It is reaped as soon as it ends, so that it does not seem to live on."""
 
-    def __init__(self, number, size, port, name, *args, **variables):
+    def __init__(self, number, size, port, name, *args, before=(), **variables):
         job = {"RANK": number, "WORLD_SIZE": size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-        self.process = subprocess.Popen([program(name), *map(str, args)], text=True, stdout=subprocess.PIPE,
+        self.process = subprocess.Popen([*before, program(name), *map(str, args)], text=True, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, env=environment({**job, **variables}))
         self.lines, self.errors = [], []
         self.readers = [threading.Thread(target=self._read, args=pair)
@@ -87,6 +94,10 @@ def free_port():
 class EngineCase(unittest.TestCase):
     def passes(self, ranks, name, *args, **variables):
         """All ranks must end well; returns their lines."""
+        return self.passes_saying(ranks, name, *args, **variables)[0]
+
+    def passes_saying(self, ranks, name, *args, **variables):
+        """The same, and what they wrote to stderr."""
         code, lines, errors = run(ranks, name, *args, **variables)
         self.assertEqual(code, 0, f"{ranks} ranks of {name} {args} with {variables}: {errors}")
-        return lines
+        return lines, errors

@@ -138,6 +138,9 @@ static void bad_value__fails_and_is_named(void **state)
         {"KOLO_QUEUE_DEPTH", "15"},    {"KOLO_QUEUE_DEPTH", "1e3"},     {"KOLO_GROUPS_IN_FLIGHT", "0"},
         {"KOLO_GROUPS_IN_FLIGHT", ""}, {"KOLO_SPIN", "sometimes"},      {"KOLO_BIND", "somewhere"},
         {"KOLO_ALGORITHM", "best"},    {"KOLO_BROADCAST", "ring-ring"}, {"KOLO_FUSION", "99999999999999999999"},
+        {"KOLO_SHM_WINDOW", "abc"},    {"KOLO_SHM_WINDOW", "-1"},       {"KOLO_SHM_WINDOW", "1e30"},
+        {"KOLO_SHM_WINDOW", "auto"},   {"KOLO_SHM_HEAP", "abc"},        {"KOLO_SHM_HEAP", "-1"},
+        {"KOLO_SHM_HEAP", "1e30"},     {"KOLO_SHM_HEAP", "2000T"},      {"KOLO_SHM_ATTACH", "maybe"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         host_log log = HOST_LOG_INIT;

@@ -258,14 +258,16 @@ static void describe__long_text_is_cut(void **state)
     kolo_config_fini(&config);
 }
 
-static void text__unknown_empty_or_no_text(void **state)
+static void text__as_set_or_by_default(void **state)
 {
     (void)state;
     kolo_config config;
-    assert_int_equal(kolo_config_init(&config, NULL, NULL), KOLO_OK);
+    assert_int_equal(load(&config, "KOLO_SHM_WINDOW=1024K", NULL, NULL), KOLO_OK);
     assert_null(kolo_config_text(&config, "NO_SUCH_THING"));
     assert_null(kolo_config_text(&config, "UCX_TLS"));
-    assert_null(kolo_config_text(&config, "CHUNK"));
+    assert_string_equal(kolo_config_text(&config, "SHM_WINDOW"), "1024K");
+    assert_string_equal(kolo_config_text(&config, "CHUNK"), "256K");
+    assert_string_equal(kolo_config_text(&config, "SHM_ATTACH"), "yes");
     assert_string_equal(kolo_config_text(&config, "TRANSPORT"), "auto");
     kolo_config_fini(&config);
 }
@@ -287,7 +289,7 @@ int main(void)
         cmocka_unit_test(init__out_of_memory),
         cmocka_unit_test(describe__secret_is_not_shown),
         cmocka_unit_test(describe__long_text_is_cut),
-        cmocka_unit_test(text__unknown_empty_or_no_text),
+        cmocka_unit_test(text__as_set_or_by_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
