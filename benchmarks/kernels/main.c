@@ -1,5 +1,5 @@
 /* main.c - kolo-kernel-bench: the reduction kernels' speed, per type, operator and instruction set, in the cache
- * and from memory, beside a triad and scalar loops measured in the same run.
+ * and from memory, beside a triad and scalar loops measured in the same run; then copies, and folds of a few bytes.
  *
  *     kolo-kernel-bench [-r rounds] [-c cache_bytes] [-m memory_bytes]
  *
@@ -11,12 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "reduce/reduce.h"
+#include "timing.h"
 #include "yardstick.h"
 
-enum { MAX_ROUNDS = 101, MAX_CASES = 256 };
+enum { MAX_CASES = 256 };
 
 typedef void (*sum_fn)(void *dst, const void *a, const void *b, size_t count);
 
@@ -36,13 +36,6 @@ typedef struct buffers {
 
 static bench_case cases[MAX_CASES];
 static size_t case_count;
-
-static double now_seconds(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec * 1e-9;
-}
 
 static void add_case(bench_case added)
 {
@@ -93,12 +86,6 @@ static double measure(const bench_case *c, const buffers *memory)
     return (now_seconds() - start) / (double)passes;
 }
 
-static int compare(const void *left, const void *right)
-{
-    double a = *(const double *)left, b = *(const double *)right;
-    return (a > b) - (a < b);
-}
-
 /* Ordinary numbers in every type: 1.0 or so for floats, small integers. */
 static void fill(void *memory, size_t bytes, kolo_dtype_id type)
 {
@@ -141,8 +128,7 @@ static void run_size(const char *title, size_t bytes, int rounds)
     printf("%-10s %-8s %-10s %9s %9s %9s %9s\n", "type", "op", "by", "GB/s", "Gelem/s", "x triad", "x scalar");
     for (size_t i = 0; i < case_count; i++) {
         bench_case *c = &cases[i];
-        qsort(c->seconds, (size_t)rounds, sizeof(double), compare);
-        double seconds = c->seconds[rounds / 2];
+        double seconds = median(c->seconds, (size_t)rounds);
         if (i == 0)
             triad = seconds;
         if (c->scalar != NULL)
@@ -194,5 +180,9 @@ int main(int argc, char **argv)
     list_cases();
     run_size("in the L2 cache", cache_bytes / 4096 * 4096, (int)rounds);
     run_size("from memory", memory_bytes / 4096 * 4096, (int)rounds);
+    (void)kolo_reduce_force(NULL);
+    copies_run("in the L2 cache", cache_bytes / 4096 * 4096, (int)rounds);
+    copies_run("from memory", memory_bytes / 4096 * 4096, (int)rounds);
+    few_run((int)rounds);
     return 0;
 }

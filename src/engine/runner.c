@@ -88,7 +88,7 @@ static void pack_part(const kolo_group *group, const kolo_member *member, size_t
 
 static void unpack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
 {
-    memcpy((char *)member->piece->output + offset, arena, count * kolo_dtype_size(group->type));
+    kolo_reduce_copy((char *)member->piece->output + offset, arena, count * kolo_dtype_size(group->type));
 }
 
 static bool scales(const kolo_operation *operation)
