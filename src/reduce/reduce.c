@@ -108,7 +108,8 @@ static bool is_just_past(const void *dst, const void *src)
 
 void kolo_reduce_copy(void *dst, const void *src, size_t bytes)
 {
-    enum { LARGE_BYTES = 1024 }; /* below, memcpy has no string instructions */
+    /* Below, memcpy has no string instructions. */
+    enum { LARGE_BYTES = 1024 };
     if (dst == src || bytes == 0) /* then there may be no memory at all */
         return;
     if (bytes >= LARGE_BYTES && is_just_past(dst, src))
