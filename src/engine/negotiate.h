@@ -26,12 +26,13 @@ typedef struct kolo_negotiation_hooks {
     kolo_status (*run)(void *user, kolo_request *const *requests, size_t count);
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
-    /* The board (board.h); all NULL where there is none. way: which way operations like this one, with this slot, go;
-     * pure, the same on all ranks. post: to all ranks, now; false: it cannot go this way from here. withdraw: the root
-     * has decided about a posted request. tell_report: this rank reports the entry's round to the root, and the others
-     * may have posted it. posted: bit r is set if rank r has posted it; arrived: if it has posted or reported it.
-     * places: how many posts by place there were, of all ranks. */
-    kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot);
+    /* The board (board.h); all NULL where there is none. way: which way operations like this one, with this slot, go,
+     * and with which cell; asked whenever a slot is agreed on, so in the same order on all ranks. post: to all ranks,
+     * now; false: it cannot go this way from here. withdraw: the root has decided about a posted request. tell_report:
+     * this rank reports the entry's round to the root, and the others may have posted it. posted: bit r is set if rank
+     * r has posted it; arrived: if it has posted or reported it. places: how many posts by place there were, of all
+     * ranks. */
+    kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot, kolo_cell *cell);
     bool (*post)(void *user, const kolo_entry *entry, kolo_request *request);
     void (*withdraw)(void *user, kolo_request *request);
     void (*tell_report)(void *user, const kolo_entry *entry);

@@ -89,7 +89,7 @@ bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 void kolo_watch_set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request)
 {
     const kolo_negotiation_hooks *hooks = &negotiation->hooks;
-    kolo_way way = hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot) : KOLO_WAY_ORDER;
+    kolo_way way = hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot, &entry->cell) : KOLO_WAY_ORDER;
     kolo_entry **at = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
     while (entry->watched && way != entry->way && *at != entry)
         at = &(*at)->next_watched;

@@ -8,7 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANKS = KOLO_BOARD_RANKS_MAX, HEAP_BYTES = 64 * 1024, WINDOW_BYTES = 2 * KOLO_BOARD_BYTES };
+enum {
+    RANKS = KOLO_BOARD_RANKS_MAX,
+    HEAP_BYTES = 64 * 1024,
+    BOARD_BYTES = KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST,
+    WINDOW_BYTES = 2 * BOARD_BYTES /* the least that has a board */
+};
 
 /* ---- a host with memory that all ranks see ----------------------------------------------------------------------- */
 
@@ -99,13 +104,21 @@ static const kolo_operation sum = {.prescale = 1, .postscale = 1, .piece_count =
 
 /* ---- which way --------------------------------------------------------------------------------------------------- */
 
+/* On a board whose cells are all free. */
+static kolo_way assign(const world *w, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot)
+{
+    kolo_board board = w->boards[0];
+    kolo_cell cell = {0};
+    return kolo_board_assign(&board, operation, piece, slot, &cell);
+}
+
 static kolo_way way_of(const world *w, kolo_collective collective, kolo_dtype_id type, int64_t count, uint32_t slot)
 {
     kolo_operation operation = sum;
     kolo_piece piece = {.count = count, .type = type};
     operation.collective = collective;
     operation.piece_count = collective == KOLO_BARRIER ? 0 : 1;
-    return kolo_board_way(&w->boards[0], &operation, &piece, slot);
+    return assign(w, &operation, &piece, slot);
 }
 
 static void way__changes_at_the_bytes_of_a_cell(void **state)
@@ -128,22 +141,17 @@ static void way__changes_at_the_bytes_of_a_cell(void **state)
     world_fini(&w);
 }
 
-static void way__changes_at_the_number_of_cells_and_of_cards(void **state)
+static void way__changes_at_the_number_of_cards(void **state)
 {
     (void)state;
     world w;
     world_init(&w, 2);
-    const struct {
-        uint32_t slot;
-        kolo_way barrier, small, large;
-    } cases[] = {{255, KOLO_WAY_VALUE, KOLO_WAY_VALUE, KOLO_WAY_PLACE},
-                 {256, KOLO_WAY_ORDER, KOLO_WAY_PLACE, KOLO_WAY_PLACE},
-                 {4095, KOLO_WAY_ORDER, KOLO_WAY_PLACE, KOLO_WAY_PLACE},
-                 {4096, KOLO_WAY_ORDER, KOLO_WAY_ORDER, KOLO_WAY_ORDER}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, cases[i].slot), cases[i].barrier);
-        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 1, cases[i].slot), cases[i].small);
-        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 5000, cases[i].slot), cases[i].large);
+    for (uint32_t slot = KOLO_BOARD_CARDS - 1; slot <= KOLO_BOARD_CARDS; slot++) {
+        bool has_card = slot < KOLO_BOARD_CARDS;
+        assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, slot), KOLO_WAY_VALUE);
+        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 1, slot), KOLO_WAY_VALUE);
+        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 5000, slot),
+                         has_card ? KOLO_WAY_PLACE : KOLO_WAY_ORDER);
     }
     world_fini(&w);
 }
@@ -156,13 +164,13 @@ static void way__of_groups_and_of_scaled_inputs_is_not_by_place(void **state)
     kolo_operation operation = sum;
     kolo_piece small = {.count = 10, .type = KOLO_DTYPE_FLOAT32}, large = {.count = 5000, .type = KOLO_DTYPE_FLOAT32};
     operation.prescale = 0.5;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &small, 0), KOLO_WAY_VALUE);
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &large, 0), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&w, &operation, &small, 0), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&w, &operation, &large, 0), KOLO_WAY_ORDER);
     operation = sum;
     operation.postscale = 0.5;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &large, 0), KOLO_WAY_PLACE);
+    assert_int_equal(assign(&w, &operation, &large, 0), KOLO_WAY_PLACE);
     operation.piece_count = 2;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &small, 0), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&w, &operation, &small, 0), KOLO_WAY_ORDER);
     world_fini(&w);
 }
 
@@ -195,12 +203,19 @@ static float input_of(int32_t rank, uint64_t round, int64_t index)
     return (float)(rank * 1000 + (int64_t)round * 10 + index % 7);
 }
 
+/* Far enough from each other for any tensor. */
+static uint32_t cell_at(uint32_t slot)
+{
+    enum { MOST = KOLO_BOARD_CELLS_LEAST / 2 / KOLO_BOARD_LINE_BYTES / KOLO_BOARD_CELL_LINES_MAX };
+    return slot % (MOST - 1) * KOLO_BOARD_CELL_LINES_MAX;
+}
+
 /* All ranks post the round, the last one after nobody was complete; then all read. */
 static void exchange(world *w, int32_t size, uint32_t slot, uint64_t round, int64_t count)
 {
     enum { MOST = 4152 / sizeof(float) };
     float input[MOST], output[MOST];
-    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = slot, .round = round};
+    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = slot, .cell = cell_at(slot), .round = round};
     kolo_piece piece = {.input = input, .output = output, .count = count, .type = KOLO_DTYPE_FLOAT32};
     for (int32_t r = 0; r < size; r++) {
         for (int32_t other = 0; other < size; other++)
@@ -243,12 +258,12 @@ static void round__is_not_taken_for_another(void **state)
     world_init(&w, 2);
     float data[4] = {0};
     kolo_piece piece = {.input = data, .output = data, .count = 4, .type = KOLO_DTYPE_FLOAT32};
-    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = 255, .round = 7}, other = post;
+    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = 255, .cell = cell_at(255), .round = 7}, other = post;
     kolo_board_write_value(&w.boards[1], &post, &sum, &piece);
     assert_true(kolo_board_is_complete(&w.boards[0], &post));
     for (other.round = 1; other.round < 20; other.round++) /* 0 is what cells begin with, and nobody posts it */
         assert_int_equal(kolo_board_posted(&w.boards[0], &other), other.round == 7 ? 2 : 0);
-    other = (kolo_post){.way = KOLO_WAY_VALUE, .slot = 254, .round = 7};
+    other = (kolo_post){.way = KOLO_WAY_VALUE, .slot = 254, .cell = cell_at(254), .round = 7};
     assert_int_equal(kolo_board_posted(&w.boards[0], &other), 0);
     other = (kolo_post){.way = KOLO_WAY_PLACE, .slot = 255, .round = 7};
     assert_int_equal(kolo_board_posted(&w.boards[0], &other), 0);
@@ -373,8 +388,7 @@ static void place__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
     for (int32_t r = 0; r < 3; r++)
         assert_true(post_at(&w, r, KOLO_ALLREDUCE, 4096, 8192, 10));
     uint64_t *card =
-        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - KOLO_BOARD_BYTES +
-                             2 * KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
+        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - BOARD_BYTES + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
     assert_true(card[0] == 2 && card[1] == 4096 && card[2] == 8192);
     for (size_t i = 0; i < 2 * sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint64_t *field = &card[1 + i % 2], kept = *field;
@@ -392,7 +406,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(way__changes_at_the_bytes_of_a_cell),
-        cmocka_unit_test(way__changes_at_the_number_of_cells_and_of_cards),
+        cmocka_unit_test(way__changes_at_the_number_of_cards),
         cmocka_unit_test(way__of_groups_and_of_scaled_inputs_is_not_by_place),
         cmocka_unit_test(board__stays_out_of_use_where_something_lacks),
         cmocka_unit_test(value__of_any_slot_round_and_size_arrives),
