@@ -46,17 +46,19 @@ static uint32_t payload_at(int64_t bytes)
     return bytes <= KOLO_BOARD_LINE_BYTES - ROUND_BYTES ? ROUND_BYTES : KOLO_BOARD_LINE_BYTES;
 }
 
-/* A cell that has room for so many bytes and the round. A slot whose tensor outgrows its cell leaves it for one twice
+/* A cell that has room for so many bytes and the round. None takes more than a part of what is left, so that small tensors
+ * find room behind large ones. A slot whose tensor outgrows its cell leaves it for one twice
  * as long: others cannot use it, since what lies in it could pass for their round. */
 static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
 {
+    enum { SHARE = 8 };
     uint32_t end = payload_at(bytes) + (uint32_t)bytes;
     uint32_t lines = (end + KOLO_BOARD_LINE_BYTES - 1) / KOLO_BOARD_LINE_BYTES;
     if (lines <= cell->lines)
         return true;
     if (lines < 2 * cell->lines)
         lines = 2 * cell->lines < KOLO_BOARD_CELL_LINES_MAX ? 2 * cell->lines : KOLO_BOARD_CELL_LINES_MAX;
-    if (lines > board->cell_lines - board->cell_lines_used)
+    if (lines > (board->cell_lines - board->cell_lines_used + SHARE - 1) / SHARE)
         return false;
     *cell = (kolo_cell){.at = board->cell_lines_used, .lines = lines};
     board->cell_lines_used += lines;
@@ -64,7 +66,7 @@ static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
 }
 
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
-                           kolo_cell *cell)
+                           bool by_value, kolo_cell *cell)
 {
     bool has_card = board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS;
     if (board->size == 0)
@@ -74,7 +76,7 @@ kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, c
     if (operation->piece_count != 1 || piece->count == 0)
         return KOLO_WAY_ORDER;
     int64_t element_bytes = (int64_t)kolo_dtype_size(piece->type);
-    if (operation->collective == KOLO_ALLREDUCE && piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
+    if (by_value && operation->collective == KOLO_ALLREDUCE && piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
         find_cell(board, piece->count * element_bytes, cell))
         return KOLO_WAY_VALUE;
     bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
@@ -205,21 +207,31 @@ static bool is_in_heap(const kolo_board *board, uint64_t offset, int64_t count, 
     return offset <= board->heap_bytes && bytes <= board->heap_bytes - offset;
 }
 
-bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *piece)
+static uint64_t offset_of(const kolo_board *board, const void *address)
 {
+    return (uint64_t)((uintptr_t)address - board->heaps[board->rank]);
+}
+
+bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece)
+{
+    if (board->heap_bytes == 0)
+        return false;
     size_t element_bytes = kolo_dtype_size(piece->type);
     kolo_extent extent =
         kolo_extent_of(operation->collective, piece->count, board->size, board->rank, piece->input == piece->output);
-    uint64_t input = (uint64_t)((uintptr_t)piece->input - board->heaps[board->rank]);
-    uint64_t output = (uint64_t)((uintptr_t)piece->output - board->heaps[board->rank]);
-    if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
-        !is_in_heap(board, output, extent.output.count, element_bytes))
+    return is_in_heap(board, offset_of(board, piece->input), extent.input.count, element_bytes) &&
+           is_in_heap(board, offset_of(board, piece->output), extent.output.count, element_bytes);
+}
+
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece)
+{
+    if (!kolo_board_holds(board, operation, piece))
         return false;
     card *own = card_of(board, board->rank, post);
     uint64_t *counter = board->counters[board->rank];
-    own->input = input;
-    own->output = output;
+    own->input = offset_of(board, piece->input);
+    own->output = offset_of(board, piece->output);
     __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
     return true;

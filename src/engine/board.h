@@ -28,8 +28,8 @@
 enum {
     KOLO_BOARD_RANKS_MAX = KOLO_TREE_FANOUT + 1,
     KOLO_BOARD_LINE_BYTES = 64,
-    KOLO_BOARD_VALUE_BYTES = 4096 + 56,
-    KOLO_BOARD_CELL_LINES_MAX = 66, /* that, and a line for the round */
+    KOLO_BOARD_VALUE_BYTES = 65536,                                                 /* a small part of the window */
+    KOLO_BOARD_CELL_LINES_MAX = KOLO_BOARD_VALUE_BYTES / KOLO_BOARD_LINE_BYTES + 1, /* that, and a line for the round */
     KOLO_BOARD_CARD_BYTES = 128,
     KOLO_BOARD_CARDS = 4096,
     KOLO_BOARD_CARDS_BYTES = 2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES,
@@ -77,9 +77,12 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
                       kolo_transport *transport);
 
 /* Which way operations like this one go with this slot, and the cell if they need one. To be called for the same slots
- * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier. */
+ * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier.
+ * by_value: an all-reduce shall go that way, if there is a cell for it. */
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
-                           kolo_cell *cell);
+                           bool by_value, kolo_cell *cell);
+/* Whether the tensor lies in this rank's heap, where it can go by place. */
+bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece);
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);

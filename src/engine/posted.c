@@ -205,13 +205,34 @@ static bool is_forced(const kolo_engine_options *options, kolo_collective collec
     return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0;
 }
 
+static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool has_private)
+{
+    const kolo_runner_env *env = &engine->env;
+    kolo_plan_work work = {.collective = KOLO_ALLREDUCE,
+                           .size = env->size,
+                           .bytes = piece->count * (int64_t)kolo_dtype_size(piece->type),
+                           .chunk_bytes = env->chunk_bytes,
+                           .window_bytes = (int64_t)engine->runners[0].window_bytes};
+    return kolo_plan_values_pay(&work, !has_private && engine->board.heap_bytes > 0, &env->model);
+}
+
 /* A forced algorithm's order of sums holds in every round. */
-kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, kolo_cell *cell)
+kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell)
 {
     kolo_engine *engine = user;
-    return is_forced(&engine->options, request->operation.collective)
-               ? KOLO_WAY_ORDER
-               : kolo_board_assign(&engine->board, &request->operation, kolo_request_piece(request), slot, cell);
+    const kolo_piece *piece = kolo_request_piece(request);
+    bool adds = request->operation.collective == KOLO_ALLREDUCE && request->operation.piece_count == 1;
+    if (engine->board.size == 0 || is_forced(&engine->options, request->operation.collective))
+        return KOLO_WAY_ORDER;
+    return kolo_board_assign(&engine->board, &request->operation, piece, slot,
+                             adds && values_pay(engine, piece, has_private), cell);
+}
+
+bool kolo_posted_is_private(void *user, const kolo_request *request)
+{
+    const kolo_engine *engine = user;
+    const kolo_operation *operation = &request->operation;
+    return operation->piece_count != 1 || !kolo_board_holds(&engine->board, operation, kolo_request_piece(request));
 }
 
 bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)

@@ -150,5 +150,5 @@ void kolo_entry_reset_round(kolo_entry *entry)
     }
     entry->variant_count = 0;
     entry->have = entry->unchanged = 0;
-    entry->warned = false;
+    entry->warned = entry->has_private = false;
 }

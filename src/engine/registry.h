@@ -34,6 +34,7 @@ typedef struct kolo_entry {
     struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
     bool watched;
     uint32_t have;                            /* bit 0: this rank; bit 1+i: child i */
+    bool has_private;                         /* of those who described, some rank's tensor lies in its own memory */
     uint32_t unchanged;                       /* those of `have` that named the slot instead of describing */
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */
     size_t variant_count;

@@ -12,13 +12,13 @@ static kolo_way assign(kolo_board *board, int64_t count, uint32_t slot, kolo_cel
 {
     kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
     kolo_piece piece = floats(count);
-    return kolo_board_assign(board, &operation, &piece, slot, cell);
+    return kolo_board_assign(board, &operation, &piece, slot, true, cell);
 }
 
 static void small_tensors__lie_one_after_another(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 100};
+    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell one = {0}, two = {0}, three = {0};
     assert_int_equal(assign(&board, 14, 0, &one), KOLO_WAY_VALUE); /* 56 bytes and the round: a line */
     assert_int_equal(assign(&board, 15, 1, &two), KOLO_WAY_VALUE); /* a line for the round, and one for 60 bytes */
@@ -31,7 +31,7 @@ static void small_tensors__lie_one_after_another(void **state)
 static void tensors__too_large_or_empty(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 100};
+    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell cell = {0};
     assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, 0, &cell), KOLO_WAY_ORDER);
     assert_int_equal(assign(&board, 0, 0, &cell), KOLO_WAY_ORDER);
@@ -45,7 +45,7 @@ static void tensors__too_large_or_empty(void **state)
 static void a_cell__stays_while_it_has_room(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 100};
+    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell cell = {0};
     assert_int_equal(assign(&board, 256, 0, &cell), KOLO_WAY_VALUE);
     assert_int_equal(assign(&board, 1, 0, &cell), KOLO_WAY_VALUE);
@@ -55,11 +55,11 @@ static void a_cell__stays_while_it_has_room(void **state)
     assert_true(cell.at == 17 && cell.lines == 34 && board.cell_lines_used == 51);
 }
 
-/* Then they go another way, and those that fit into what is left still go this way. */
+/* None takes much of what is left. Those that do not get a cell go another way; smaller ones still go this way. */
 static void cells__run_out(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 20};
+    kolo_board board = {.size = 2, .cell_lines = 8 * 17};
     kolo_cell one = {0}, two = {0}, three = {0};
     assert_int_equal(assign(&board, 256, 0, &one), KOLO_WAY_VALUE);
     assert_int_equal(assign(&board, 256, 1, &two), KOLO_WAY_ORDER);
@@ -67,7 +67,22 @@ static void cells__run_out(void **state)
     assert_int_equal(assign(&board, 32, 2, &three), KOLO_WAY_VALUE);
     assert_true(three.at == 17 && three.lines == 3);
     kolo_operation barrier = {.collective = KOLO_BARRIER};
-    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, 3, &two), KOLO_WAY_ORDER);
+    board.cell_lines_used = board.cell_lines;
+    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, 3, false, &two), KOLO_WAY_ORDER);
+    board.cell_lines_used--;
+    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, 3, false, &two), KOLO_WAY_VALUE);
+    assert_true(two.at == board.cell_lines - 1 && two.lines == 1);
+}
+
+static void a_cell__is_not_taken_unwanted(void **state)
+{
+    (void)state;
+    kolo_board board = {.size = 2, .cell_lines = 100, .heap_bytes = 1};
+    kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
+    kolo_piece piece = floats(1);
+    kolo_cell cell = {0};
+    assert_int_equal(kolo_board_assign(&board, &operation, &piece, 0, false, &cell), KOLO_WAY_PLACE);
+    assert_int_equal(board.cell_lines_used, 0);
 }
 
 static void no_board__no_way_over_it(void **state)
@@ -81,11 +96,9 @@ static void no_board__no_way_over_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_tensors__lie_one_after_another),
-        cmocka_unit_test(tensors__too_large_or_empty),
-        cmocka_unit_test(a_cell__stays_while_it_has_room),
-        cmocka_unit_test(cells__run_out),
-        cmocka_unit_test(no_board__no_way_over_it),
+        cmocka_unit_test(small_tensors__lie_one_after_another), cmocka_unit_test(tensors__too_large_or_empty),
+        cmocka_unit_test(a_cell__stays_while_it_has_room),      cmocka_unit_test(cells__run_out),
+        cmocka_unit_test(a_cell__is_not_taken_unwanted),        cmocka_unit_test(no_board__no_way_over_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
