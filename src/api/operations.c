@@ -32,7 +32,7 @@ static kolo_status named(kolo_status status, const char *name)
 
 static kolo_status make_request(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
 {
-    KOLO_TRY(kolo_request_create(spec, kolo_clock_now_ns(), request));
+    KOLO_TRY(kolo_request_create(spec, kolo_clock_coarse_ns(), request));
     (*request)->driver = ctx->driver;
     (*request)->process = ctx->process;
     return KOLO_OK;

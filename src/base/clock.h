@@ -6,9 +6,11 @@
 
 #define KOLO_NS_PER_US INT64_C(1000)
 #define KOLO_NS_PER_MS INT64_C(1000000)
-#define KOLO_NS_PER_S INT64_C(1000000000)
+#define KOLO_NS_PER_S  INT64_C(1000000000)
 
 /* Monotonic time in nanoseconds. Any thread. */
 int64_t kolo_clock_now_ns(void);
+/* The same, up to 10 ms late: for deadlines, at a fraction of the price. */
+int64_t kolo_clock_coarse_ns(void);
 
 #endif

@@ -47,7 +47,7 @@
       "binding: auto (the communication thread to a spare core; kolorun's ranks to their cores), none")                \
     X(iface, "IFACE", TEXT, "", 0, 0,                                                                                  \
       "network devices to use, '^name' to leave one out; empty: the transport's choice")                               \
-    X(shm_window_bytes, "SHM_WINDOW", SIZE, "8M", 0, INT64_C(1) << 40,                                                 \
+    X(shm_window_bytes, "SHM_WINDOW", SIZE, "12M", 0, INT64_C(1) << 40,                                                \
       "shared memory of each rank for the algorithms of one host; the same on all ranks")                              \
     X(shm_heap_bytes, "SHM_HEAP", SIZE, "auto", 0, INT64_C(1) << 40,                                                   \
       "room of each rank for kolo_alloc's memory, shared in place; auto: as much as there is memory; 0: none")         \

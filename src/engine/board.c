@@ -20,13 +20,18 @@ _Static_assert(sizeof(card) == KOLO_BOARD_CARD_BYTES, "two cache lines");
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
                       kolo_transport *transport)
 {
-    size_t bytes = ops->window_bytes(transport);
-    if (size > KOLO_BOARD_RANKS_MAX || bytes < 2 * (size_t)KOLO_BOARD_BYTES)
+    size_t window = ops->window_bytes(transport), bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
+    if (size > KOLO_BOARD_RANKS_MAX || bytes < (size_t)KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
         return;
-    *board = (kolo_board){.rank = rank, .size = size, .ring = ring};
+    size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / 2 / KOLO_BOARD_LINE_BYTES;
+    *board = (kolo_board){.rank = rank,
+                          .size = size,
+                          .ring = ring,
+                          .bytes = bytes,
+                          .cell_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX};
     board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
     for (int32_t r = 0; r < size; r++) {
-        board->parts[r] = (char *)ops->window(transport, r) + bytes - KOLO_BOARD_BYTES;
+        board->parts[r] = (char *)ops->window(transport, r) + window - bytes;
         board->counters[r] = ops->flags(transport, r) + COUNTER_LINE * FLAGS_PER_LINE;
         board->heaps[r] = board->heap_bytes > 0 ? (uintptr_t)ops->heap(transport, r) : 0;
         if (board->heaps[r] == 0)
@@ -34,17 +39,45 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
     }
 }
 
-kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece,
-                        uint32_t slot)
+/* Behind the round, if that leaves it in one line; else in a line of its own, since whole lines are copied faster. */
+static uint32_t payload_at(int64_t bytes)
 {
-    bool has_cell = board->size > 0 && slot < KOLO_BOARD_CELLS;
+    enum { ROUND_BYTES = sizeof(uint64_t) };
+    return bytes <= KOLO_BOARD_LINE_BYTES - ROUND_BYTES ? ROUND_BYTES : KOLO_BOARD_LINE_BYTES;
+}
+
+/* A cell that has room for so many bytes and the round. None takes more than a part of what is left, so that small tensors
+ * find room behind large ones. A slot whose tensor outgrows its cell leaves it for one twice
+ * as long: others cannot use it, since what lies in it could pass for their round. */
+static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
+{
+    enum { SHARE = 8 };
+    uint32_t end = payload_at(bytes) + (uint32_t)bytes;
+    uint32_t lines = (end + KOLO_BOARD_LINE_BYTES - 1) / KOLO_BOARD_LINE_BYTES;
+    if (lines <= cell->lines)
+        return true;
+    if (lines < 2 * cell->lines)
+        lines = 2 * cell->lines < KOLO_BOARD_CELL_LINES_MAX ? 2 * cell->lines : KOLO_BOARD_CELL_LINES_MAX;
+    if (lines > (board->cell_lines - board->cell_lines_used + SHARE - 1) / SHARE)
+        return false;
+    *cell = (kolo_cell){.at = board->cell_lines_used, .lines = lines};
+    board->cell_lines_used += lines;
+    return true;
+}
+
+kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
+                           bool by_value, kolo_cell *cell)
+{
     bool has_card = board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS;
+    if (board->size == 0)
+        return KOLO_WAY_ORDER;
     if (operation->collective == KOLO_BARRIER)
-        return has_cell ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
+        return find_cell(board, 0, cell) ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
     if (operation->piece_count != 1 || piece->count == 0)
         return KOLO_WAY_ORDER;
-    if (has_cell && operation->collective == KOLO_ALLREDUCE &&
-        piece->count <= KOLO_BOARD_VALUE_BYTES / (int64_t)kolo_dtype_size(piece->type))
+    int64_t element_bytes = (int64_t)kolo_dtype_size(piece->type);
+    if (by_value && operation->collective == KOLO_ALLREDUCE && piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
+        find_cell(board, piece->count * element_bytes, cell))
         return KOLO_WAY_VALUE;
     bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
     return has_card && !scales ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
@@ -54,13 +87,19 @@ kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation
 
 static char *cell_of(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
-    return board->parts[rank] + ((size_t)post->slot * 2 + (post->round & 1)) * KOLO_BOARD_CELL_BYTES;
+    size_t line = (post->round & 1) * (size_t)board->cell_lines + post->cell;
+    return board->parts[rank] + KOLO_BOARD_CARDS_BYTES + line * KOLO_BOARD_LINE_BYTES;
 }
 
 static card *card_of(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
-    card *cards = (card *)(void *)(board->parts[rank] + 2 * KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES);
+    card *cards = (card *)(void *)board->parts[rank];
     return &cards[(size_t)post->slot * 2 + (post->round & 1)];
+}
+
+static char *payload_of(const kolo_board *board, int32_t rank, const kolo_post *post, const kolo_piece *piece)
+{
+    return cell_of(board, rank, post) + payload_at(piece->count * (int64_t)kolo_dtype_size(piece->type));
 }
 
 /* Both begin with it. */
@@ -114,10 +153,10 @@ void kolo_board_tell_report(const kolo_board *board, const kolo_post *post)
 void kolo_board_write_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                             const kolo_piece *piece)
 {
-    char *own = cell_of(board, board->rank, post);
     if (piece != NULL)
-        kolo_reduce_scale(piece->type, operation->prescale, own + sizeof(uint64_t), piece->input, (size_t)piece->count);
-    __atomic_store_n((uint64_t *)(void *)own, post->round, __ATOMIC_RELEASE);
+        kolo_reduce_scale(piece->type, operation->prescale, payload_of(board, board->rank, post, piece), piece->input,
+                          (size_t)piece->count);
+    __atomic_store_n(round_of(board, board->rank, post), post->round, __ATOMIC_RELEASE);
 }
 
 /* Two inputs give the same bits in either order; so does one element's sum, whoever owns it. */
@@ -125,7 +164,7 @@ static void fold_two(const kolo_board *board, const kolo_post *post, const kolo_
                      const kolo_piece *piece)
 {
     void *dst = piece->output;
-    const void *inputs[2] = {cell_of(board, 0, post) + sizeof(uint64_t), cell_of(board, 1, post) + sizeof(uint64_t)};
+    const void *inputs[2] = {payload_of(board, 0, post, piece), payload_of(board, 1, post, piece)};
     kolo_reduce_fold(reduction, &dst, 1, inputs, 2, (size_t)piece->count);
 }
 
@@ -153,7 +192,7 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
             continue;
         for (int32_t i = 0; i < board->size; i++) {
             int32_t rank = board->ring[(position + 1 + i) % board->size];
-            inputs[i] = cell_of(board, rank, post) + sizeof(uint64_t) + offset;
+            inputs[i] = payload_of(board, rank, post, piece) + offset;
         }
         void *dst = (char *)piece->output + offset;
         kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)board->size, (size_t)slice.count);
@@ -168,21 +207,31 @@ static bool is_in_heap(const kolo_board *board, uint64_t offset, int64_t count, 
     return offset <= board->heap_bytes && bytes <= board->heap_bytes - offset;
 }
 
-bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *piece)
+static uint64_t offset_of(const kolo_board *board, const void *address)
 {
+    return (uint64_t)((uintptr_t)address - board->heaps[board->rank]);
+}
+
+bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece)
+{
+    if (board->heap_bytes == 0)
+        return false;
     size_t element_bytes = kolo_dtype_size(piece->type);
     kolo_extent extent =
         kolo_extent_of(operation->collective, piece->count, board->size, board->rank, piece->input == piece->output);
-    uint64_t input = (uint64_t)((uintptr_t)piece->input - board->heaps[board->rank]);
-    uint64_t output = (uint64_t)((uintptr_t)piece->output - board->heaps[board->rank]);
-    if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
-        !is_in_heap(board, output, extent.output.count, element_bytes))
+    return is_in_heap(board, offset_of(board, piece->input), extent.input.count, element_bytes) &&
+           is_in_heap(board, offset_of(board, piece->output), extent.output.count, element_bytes);
+}
+
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *piece)
+{
+    if (!kolo_board_holds(board, operation, piece))
         return false;
     card *own = card_of(board, board->rank, post);
     uint64_t *counter = board->counters[board->rank];
-    own->input = input;
-    own->output = output;
+    own->input = offset_of(board, piece->input);
+    own->output = offset_of(board, piece->output);
     __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
     return true;

@@ -11,6 +11,9 @@
  * There is a cell or card for each slot and parity of the round. Two parities are enough: who posts round n+2 has
  * completed n+1, for which everybody had to be through with n.
  *
+ * Cells are as long as their tensors, and lie one after another in the order in which the slots are agreed on, the same
+ * on all ranks: as many small tensors as a model has travel this way, and who reads them reads on.
+ *
  * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
  * or whose tensor does not lie in its heap, reports to the root instead, and leaves word of that where its post would
  * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where all ranks are
@@ -24,12 +27,13 @@
 
 enum {
     KOLO_BOARD_RANKS_MAX = KOLO_TREE_FANOUT + 1,
-    KOLO_BOARD_CELL_BYTES = 4096 + 64, /* up to 4 KiB and the round */
-    KOLO_BOARD_VALUE_BYTES = KOLO_BOARD_CELL_BYTES - 8,
-    KOLO_BOARD_CELLS = 256,
+    KOLO_BOARD_LINE_BYTES = 64,
+    KOLO_BOARD_VALUE_BYTES = 65536,                                                 /* a small part of the window */
+    KOLO_BOARD_CELL_LINES_MAX = KOLO_BOARD_VALUE_BYTES / KOLO_BOARD_LINE_BYTES + 1, /* that, and a line for the round */
     KOLO_BOARD_CARD_BYTES = 128,
     KOLO_BOARD_CARDS = 4096,
-    KOLO_BOARD_BYTES = 2 * (KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES + KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES)
+    KOLO_BOARD_CARDS_BYTES = 2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES,
+    KOLO_BOARD_CELLS_LEAST = 512 * 1024, /* bytes for cells, or there is no board */
 };
 
 /* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
@@ -43,17 +47,25 @@ typedef struct kolo_piece {
 
 typedef enum kolo_way { KOLO_WAY_ORDER, KOLO_WAY_VALUE, KOLO_WAY_PLACE } kolo_way;
 
+/* A slot's cell, in lines of the half of its round's parity; no lines: it has none yet. */
+typedef struct kolo_cell {
+    uint32_t at, lines;
+} kolo_cell;
+
 /* One round of one slot. */
 typedef struct kolo_post {
     kolo_way way; /* VALUE or PLACE */
     uint32_t slot;
+    uint32_t cell; /* VALUE: where it begins */
     uint64_t round;
 } kolo_post;
 
 typedef struct kolo_board {
     int32_t rank, size; /* size 0: not in use */
     const int32_t *ring;
-    char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: KOLO_BOARD_BYTES */
+    size_t bytes;                             /* of each rank's part: half of its window */
+    uint32_t cell_lines, cell_lines_used;     /* of each parity */
+    char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells of even and of odd rounds */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
     uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
     size_t heap_bytes; /* 0: there are none */
@@ -64,10 +76,13 @@ typedef struct kolo_board {
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
                       kolo_transport *transport);
 
-/* Which way operations like this one go with this slot: a pure function, the same on all ranks. piece: the first one;
- * not looked at for a barrier. */
-kolo_way kolo_board_way(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece,
-                        uint32_t slot);
+/* Which way operations like this one go with this slot, and the cell if they need one. To be called for the same slots
+ * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier.
+ * by_value: an all-reduce shall go that way, if there is a cell for it. */
+kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
+                           bool by_value, kolo_cell *cell);
+/* Whether the tensor lies in this rank's heap, where it can go by place. */
+bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece);
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);

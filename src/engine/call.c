@@ -21,11 +21,6 @@ static const kolo_piece *piece_of(const kolo_request_spec *spec)
     return spec->operation.piece_count > 0 ? spec->pieces : NULL;
 }
 
-static kolo_post post_of(const kolo_entry *entry)
-{
-    return (kolo_post){.way = entry->way, .slot = entry->slot, .round = entry->round};
-}
-
 /* Anything under way is a reason to refuse: its progress and its order before this operation need the engine. */
 kolo_entry *kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec)
 {
@@ -34,14 +29,14 @@ kolo_entry *kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec)
     kolo_entry *entry = kolo_registry_find(&engine->negotiation.registry, spec->name);
     if (entry == NULL || entry->way != KOLO_WAY_VALUE || entry->head != NULL || !is_as_agreed(entry, spec))
         return NULL;
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     kolo_board_write_value(&engine->board, &post, &spec->operation, piece_of(spec));
     return entry;
 }
 
 bool kolo_call_is_complete(const kolo_engine *engine, const kolo_entry *entry)
 {
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     return kolo_board_is_complete(&engine->board, &post);
 }
 
@@ -52,7 +47,7 @@ void kolo_call_wake(kolo_engine *engine)
 
 void kolo_call_finish(kolo_engine *engine, kolo_entry *entry, const kolo_request_spec *spec)
 {
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     kolo_board_read_value(&engine->board, &post, &spec->operation, piece_of(spec));
     entry->round++;
 }
@@ -64,6 +59,6 @@ void kolo_call_adopt(kolo_engine *engine, kolo_entry *entry, kolo_request *reque
     atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
     kolo_engine_take(engine, request);
     kolo_negotiation_adopt(&engine->negotiation, entry, request);
-    request->post = post_of(entry);
+    request->post = kolo_entry_post(entry);
     kolo_posted_add(&engine->posted, request);
 }

@@ -5,12 +5,30 @@
 #include <stdio.h>
 #include <string.h>
 
+/* An operation and a piece are put together first, and appended in one go: this is done for every operation. */
+enum { OPERATION_BYTES = 2 + 4 + 8 + 8 + 4, PIECE_BYTES_MAX = 2 + 10 * KOLO_MAX_DIMS };
+
+static inline uint8_t *put(uint8_t *at, uint64_t value, size_t size)
+{
+    for (size_t i = 0; i < size; i++)
+        at[i] = (uint8_t)(value >> (8 * i));
+    return at + size;
+}
+
+static inline uint8_t *put_f64(uint8_t *at, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof(bits));
+    return put(at, bits, sizeof(bits));
+}
+
 /* LEB128: most dimensions take one or two bytes, so thousands of tensors fit in one description. */
-static void write_varint(kolo_writer *writer, uint64_t value)
+static inline uint8_t *put_varint(uint8_t *at, uint64_t value)
 {
     for (; value >= 0x80; value >>= 7)
-        kolo_write_u8(writer, (uint8_t)(value | 0x80));
-    kolo_write_u8(writer, (uint8_t)value);
+        *at++ = (uint8_t)(value | 0x80);
+    *at++ = (uint8_t)value;
+    return at;
 }
 
 static uint64_t read_varint(kolo_reader *reader)
@@ -28,20 +46,24 @@ static uint64_t read_varint(kolo_reader *reader)
 
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation)
 {
-    kolo_write_u8(writer, (uint8_t)operation->collective);
-    kolo_write_u8(writer, (uint8_t)operation->op);
-    kolo_write_u32(writer, (uint32_t)operation->root);
-    kolo_write_f64(writer, operation->prescale);
-    kolo_write_f64(writer, operation->postscale);
-    kolo_write_u32(writer, (uint32_t)operation->piece_count);
+    uint8_t bytes[OPERATION_BYTES], *at = bytes;
+    *at++ = (uint8_t)operation->collective;
+    *at++ = (uint8_t)operation->op;
+    at = put(at, (uint32_t)operation->root, sizeof(uint32_t));
+    at = put_f64(at, operation->prescale);
+    at = put_f64(at, operation->postscale);
+    at = put(at, (uint32_t)operation->piece_count, sizeof(uint32_t));
+    kolo_write_raw(writer, bytes, (size_t)(at - bytes));
 }
 
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape)
 {
-    kolo_write_u8(writer, (uint8_t)type);
-    kolo_write_u8(writer, (uint8_t)ndim);
+    uint8_t bytes[PIECE_BYTES_MAX], *at = bytes;
+    *at++ = (uint8_t)type;
+    *at++ = (uint8_t)ndim;
     for (int32_t d = 0; d < ndim; d++)
-        write_varint(writer, (uint64_t)shape[d]);
+        at = put_varint(at, (uint64_t)shape[d]);
+    kolo_write_raw(writer, bytes, (size_t)(at - bytes));
 }
 
 static bool read_operation(kolo_reader *reader, kolo_operation *operation)

@@ -21,6 +21,8 @@
 /* How often the caller of a small operation looks for the others before it steps the engine: some 20 us; and the first
  * times without a pause in between. */
 enum { CALL_SPINS = 1000, CALL_LOOKS = 64, CALL_YIELDS = 32 };
+enum { ACCEPT_EVERY = 64 };
+
 /* A caller comes to drive: the thread's arming will be used up, so it must not stay asleep on it. */
 static void enter(kolo_driver *driver)
 {
@@ -179,6 +181,19 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
     return status;
 }
 
+/* A burst of submissions does not wait for its end, nor for the thread, which would have to share the core: now and
+ * then the submitter takes the queue to the engine itself, many at a time. A thread with a core of its own does that
+ * meanwhile. */
+static void accept_burst(kolo_driver *driver)
+{
+    uint32_t count = atomic_load_explicit(&driver->submitted, memory_order_relaxed) + 1;
+    atomic_store_explicit(&driver->submitted, count, memory_order_relaxed);
+    if (count % ACCEPT_EVERY != 0 || driver->options.thread_spin_ns > 0 || !kolo_driver_take_token(driver))
+        return;
+    kolo_engine_accept(driver->options.engine, kolo_clock_now_ns());
+    kolo_driver_release_token(driver);
+}
+
 kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives)
 {
     while (!kolo_engine_submit(driver->options.engine, request)) {
@@ -188,6 +203,7 @@ kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool 
         if (kolo_driver_step(driver) == 0)
             sched_yield();
     }
+    accept_burst(driver);
     if (atomic_load(&driver->caller_sleeps) != 0)
         kolo_driver_ring(driver->caller_fd);
     else if (!caller_drives && atomic_load(&driver->waiters) == 0)

@@ -26,6 +26,7 @@ struct kolo_driver {
     _Atomic uintptr_t holder;                       /* address of a thread-local of the thread that drives; 0: nobody */
     _Alignas(CACHE_LINE) _Atomic uint32_t waiters;  /* callers inside kolo_driver_wait */
     _Atomic uint32_t visits;                        /* callers that drove, ever */
+    _Atomic uint32_t submitted;                     /* requests, ever; some may go uncounted */
     _Atomic uint32_t caller_sleeps;                 /* the token's holder is a caller, in poll */
     _Alignas(CACHE_LINE) _Atomic uint32_t sleepers; /* callers on the futex `change` */
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */

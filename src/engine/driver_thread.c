@@ -7,16 +7,24 @@
 
 /* How long the thread stays aside after the last caller: longer than the pauses of a loop of synchronous calls. */
 #define ASIDE_NS (5 * KOLO_NS_PER_MS)
-/* On a core shared with the host's threads, the thread lets a burst of submissions pass for so long before it steps:
- * otherwise it preempts the submitter for every few of them, and what could travel together does not. */
+/* On a core shared with the host's threads, the thread lets a burst of submissions pass before it steps, looking every
+ * so often, and so often at most, whether it still goes on: otherwise it preempts the submitter for every few of them,
+ * and what could travel together does not. */
 #define BURST_NS (100 * KOLO_NS_PER_US)
+enum { BURST_LOOKS = 10 };
 
 static void let_burst_pass(const kolo_driver *driver)
 {
     struct timespec span = {.tv_nsec = BURST_NS};
     bool own_core = driver->options.thread_spin_ns > 0;
-    if (!own_core && atomic_load(&driver->waiters) == 0 && !atomic_load(&driver->stop))
+    uint32_t before = atomic_load(&driver->submitted), now;
+    for (int looks = 0;
+         looks < BURST_LOOKS && !own_core && atomic_load(&driver->waiters) == 0 && !atomic_load(&driver->stop);
+         looks++, before = now) {
         nanosleep(&span, NULL);
+        if ((now = atomic_load(&driver->submitted)) == before)
+            break;
+    }
 }
 
 static void step_aside(kolo_driver *driver)

@@ -37,13 +37,20 @@ void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_e
     unlink_live(engine, request);
     if (request->posted)
         kolo_posted_drop(&engine->posted, request);
-    atomic_fetch_sub_explicit(&engine->under_way, 1, memory_order_seq_cst);
+    engine->over++;
     if (!engine->broken && kolo_negotiation_release(&engine->negotiation, request) != KOLO_OK)
         kolo_engine_break_with_last(engine);
     kolo_request_finish(request, error);
     if (engine->options.finished != NULL)
         engine->options.finished(engine->options.user, request);
     kolo_request_release(request);
+}
+
+static void settle_count(kolo_engine *engine)
+{
+    if (engine->over > 0)
+        atomic_fetch_sub_explicit(&engine->under_way, engine->over, memory_order_seq_cst);
+    engine->over = 0;
 }
 
 bool kolo_engine_submit(kolo_engine *engine, kolo_request *request)
@@ -66,6 +73,15 @@ void kolo_engine_take(kolo_engine *engine, kolo_request *request)
         engine->stall_check_ns = engine->now_ns + engine->options.stall_ns;
 }
 
+static void begin(kolo_engine *engine, kolo_request *request)
+{
+    kolo_engine_take(engine, request);
+    if (engine->broken)
+        kolo_engine_finish_broken(engine, request);
+    else if (kolo_negotiation_submit(&engine->negotiation, request) != KOLO_OK)
+        kolo_engine_break_with_last(engine);
+}
+
 static int drain_queue(kolo_engine *engine)
 {
     int taken = 0;
@@ -73,13 +89,17 @@ static int drain_queue(kolo_engine *engine)
     /* At most a queue full: callbacks of a broken job, called from here, may submit again and again. */
     while ((size_t)taken < engine->options.queue_depth && (request = kolo_mpsc_pop(engine->queue)) != NULL) {
         taken++;
-        kolo_engine_take(engine, request);
-        if (engine->broken)
-            kolo_engine_finish_broken(engine, request);
-        else if (kolo_negotiation_submit(&engine->negotiation, request) != KOLO_OK)
-            kolo_engine_break_with_last(engine);
+        begin(engine, request);
     }
     return taken;
+}
+
+void kolo_engine_accept(kolo_engine *engine, int64_t now_ns)
+{
+    if (now_ns > engine->now_ns)
+        engine->now_ns = engine->negotiation.now_ns = now_ns;
+    drain_queue(engine);
+    settle_count(engine);
 }
 
 /* ---- groups at work --------------------------------------------------------------------------------- */
@@ -204,6 +224,7 @@ int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
     kolo_posted_wake(engine);
     if (engine->broken)
         events += kolo_engine_settle_broken(engine);
+    settle_count(engine);
     return events;
 }
 
@@ -256,7 +277,7 @@ kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *op
     engine->policy.is_shared = all_share(engine);
     if (engine->policy.is_shared)
         kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, ops, transport);
-    engine->env.reserved_bytes = engine->board.size > 0 ? KOLO_BOARD_BYTES : 0;
+    engine->env.reserved_bytes = engine->board.bytes;
     for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
         KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));
     return KOLO_OK;
@@ -329,6 +350,7 @@ static void fail_leftovers(kolo_engine *engine)
     if (engine->queue != NULL)
         drain_queue(engine);
     kolo_engine_settle_broken(engine);
+    settle_count(engine);
 }
 
 void kolo_engine_destroy(kolo_engine *engine)

@@ -53,10 +53,12 @@ void kolo_up_write_ready(kolo_writer *writer, uint32_t slot)
     kolo_write_u32(writer, slot);
 }
 
-void kolo_up_write_describe(kolo_writer *writer, const char *name, const kolo_variant *variants, size_t count)
+void kolo_up_write_describe(kolo_writer *writer, const char *name, bool has_private, const kolo_variant *variants,
+                            size_t count)
 {
     kolo_write_u8(writer, KOLO_UP_DESCRIBE);
     write_text(writer, name);
+    kolo_write_u8(writer, has_private);
     kolo_write_u8(writer, (uint8_t)count);
     for (size_t i = 0; i < count; i++) {
         const kolo_ranks *ranks = &variants[i].ranks;
@@ -103,9 +105,16 @@ static bool read_variant(kolo_reader *reader, int32_t size, kolo_variant *varian
     return read_ranks(reader, size, &variant->ranks);
 }
 
+static bool read_flag(kolo_reader *reader, bool *flag)
+{
+    uint8_t byte = kolo_read_u8(reader);
+    *flag = byte != 0;
+    return reader->ok && byte <= 1;
+}
+
 static bool read_describe(kolo_reader *reader, int32_t size, kolo_up *up)
 {
-    if (!read_text(reader, up->name, sizeof(up->name)) || up->name[0] == '\0')
+    if (!read_text(reader, up->name, sizeof(up->name)) || up->name[0] == '\0' || !read_flag(reader, &up->has_private))
         return false;
     uint8_t count = kolo_read_u8(reader);
     if (!reader->ok || count == 0 || count > KOLO_VARIANTS_MAX)
@@ -121,6 +130,7 @@ bool kolo_up_read(kolo_reader *reader, int32_t size, kolo_up *up)
     up->variant_count = 0;
     up->name[0] = '\0';
     up->slot = 0;
+    up->has_private = false;
     uint8_t kind = kolo_read_u8(reader);
     up->kind = (kolo_up_kind)kind;
     if (!reader->ok)
@@ -150,6 +160,8 @@ void kolo_down_write(kolo_writer *writer, const kolo_down *down)
         kolo_write_u32(writer, down->slot);
     if (down->kind != KOLO_DOWN_RUN)
         write_text(writer, down->name);
+    if (down->kind == KOLO_DOWN_ASSIGN)
+        kolo_write_u8(writer, down->has_private);
     if (down->kind == KOLO_DOWN_FAIL) {
         write_text(writer, down->ranks);
         write_text(writer, down->text);
@@ -164,9 +176,12 @@ bool kolo_down_read(kolo_reader *reader, kolo_down *down)
     down->kind = (kolo_down_kind)kind;
     down->slot = 0;
     down->name[0] = down->ranks[0] = down->text[0] = '\0';
+    down->has_private = false;
     if (kind != KOLO_DOWN_FAIL)
         down->slot = kolo_read_u32(reader);
     if (kind != KOLO_DOWN_RUN && (!read_text(reader, down->name, sizeof(down->name)) || down->name[0] == '\0'))
+        return false;
+    if (kind == KOLO_DOWN_ASSIGN && !read_flag(reader, &down->has_private))
         return false;
     if (kind == KOLO_DOWN_FAIL)
         return read_text(reader, down->ranks, sizeof(down->ranks)) && read_text(reader, down->text, sizeof(down->text));

@@ -2,9 +2,9 @@
  *
  *     header  u8 magic, u8 version, u8 type, u8 zero, u32 sequence (per sender and receiver: messages may overtake each
  *             other)
- *     UP      what a subtree is ready for:     READY slot | DESCRIBE name, variants
+ *     UP      what a subtree is ready for:     READY slot | DESCRIBE name, place, variants
  *             who is late?                     EXPIRED name: my deadline passed, and my subtree is complete
- *     DOWN    the root's decisions, in order:  ASSIGN slot, name (then run it) | RUN slot | FAIL name, text
+ *     DOWN    the root's decisions, in order:  ASSIGN slot, name, place (then run it) | RUN slot | FAIL name, text
  *             One DOWN message is one batch: its tensors may be fused with each other.
  *     ABORT   the job is broken, and why
  *
@@ -43,12 +43,14 @@ typedef struct kolo_up {
     kolo_up_kind kind;
     uint32_t slot;
     char name[KOLO_NAME_MAX + 1];
+    bool has_private; /* DESCRIBE: a rank's tensor does not lie where all ranks see it */
     kolo_variant variants[KOLO_VARIANTS_MAX];
     size_t variant_count;
 } kolo_up;
 
 void kolo_up_write_ready(kolo_writer *writer, uint32_t slot);
-void kolo_up_write_describe(kolo_writer *writer, const char *name, const kolo_variant *variants, size_t count);
+void kolo_up_write_describe(kolo_writer *writer, const char *name, bool has_private, const kolo_variant *variants,
+                            size_t count);
 void kolo_up_write_expired(kolo_writer *writer, const char *name);
 /* Reads the next entry; false at a malformed one. Ranks must lie in [0, size). Needs kolo_up_fini either way. */
 bool kolo_up_read(kolo_reader *reader, int32_t size, kolo_up *up);
@@ -60,6 +62,7 @@ typedef struct kolo_down {
     kolo_down_kind kind;
     uint32_t slot;
     char name[KOLO_NAME_MAX + 1];
+    bool has_private; /* ASSIGN: as in kolo_up, of all ranks */
     char ranks[128];
     char text[KOLO_FAIL_TEXT_MAX + 1];
 } kolo_down;

@@ -76,7 +76,7 @@ static void write_report(kolo_writer *writer, const kolo_entry *entry)
     if (entry->variant_count == 0)
         kolo_up_write_ready(writer, entry->slot);
     else
-        kolo_up_write_describe(writer, entry->name, entry->variants, entry->variant_count);
+        kolo_up_write_describe(writer, entry->name, entry->has_private, entry->variants, entry->variant_count);
 }
 
 static void write_question(kolo_writer *writer, const kolo_entry *entry)
@@ -162,6 +162,8 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
         entry->unchanged |= 1u;
         return contribute(negotiation, entry, 0);
     }
+    entry->has_private |=
+        negotiation->hooks.is_private != NULL && negotiation->hooks.is_private(negotiation->hooks.user, request);
     kolo_ranks self;
     kolo_ranks_init(&self);
     bool ok = kolo_ranks_add(&self, negotiation->rank, negotiation->rank) &&
@@ -242,6 +244,7 @@ static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, c
         if (!kolo_entry_add_variant(entry, variant->description, variant->description_size, &variant->ranks))
             return kolo_fail(KOLO_ERR_MEMORY, "no memory to describe tensor '%s'", up->name);
     }
+    entry->has_private |= up->has_private;
     return contribute(negotiation, entry, bit);
 }
 
@@ -293,6 +296,7 @@ static void decide(kolo_entry *entry, uint32_t *free_slot, kolo_down *down)
 {
     down->slot = entry->slot;
     down->kind = KOLO_DOWN_RUN;
+    down->has_private = entry->has_private;
     if (entry->variant_count > 0)
         snprintf(down->name, sizeof(down->name), "%s", entry->name);
     if (entry->variant_count == 1) {
@@ -366,9 +370,10 @@ static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const ko
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(entry->head->operation.collective));
     snprintf(error.tensor, sizeof(error.tensor), "%s", entry->name);
     snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
-    snprintf(error.message, sizeof(error.message),
-             "ranks disagree about '%.40s': %.600s; give it the same operation, type and shape everywhere, or two names",
-             entry->name, down->text);
+    snprintf(
+        error.message, sizeof(error.message),
+        "ranks disagree about '%.40s': %.600s; give it the same operation, type and shape everywhere, or two names",
+        entry->name, down->text);
     negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
 }
 
@@ -398,7 +403,7 @@ static kolo_status apply(kolo_negotiation *negotiation, const kolo_down *down)
     if (down->kind == KOLO_DOWN_ASSIGN) {
         KOLO_TRY(kolo_registry_assign(&negotiation->registry, entry, down->slot, request->description,
                                       request->description_size));
-        kolo_watch_set_way(negotiation, entry, request);
+        kolo_watch_set_way(negotiation, entry, request, down->has_private);
     }
     if (!reserve(&negotiation->batch, negotiation->batch_count, &negotiation->batch_capacity))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a batch of tensors");

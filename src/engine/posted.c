@@ -32,6 +32,8 @@ static void unlink_at(kolo_posted *posted, kolo_request **at)
     *at = request->next_posted;
     if (posted->end == &request->next_posted)
         posted->end = at;
+    if (posted->gave_up == request)
+        posted->gave_up = NULL;
     request->posted = false;
 }
 
@@ -44,21 +46,37 @@ void kolo_posted_drop(kolo_posted *posted, kolo_request *request)
         unlink_at(posted, at);
 }
 
-/* One pass: the next request that everybody has posted, taken off the list; NULL at the end. *open is where the pass
- * is, NULL at its beginning. */
-static kolo_request *next_complete(kolo_engine *engine, kolo_request **open)
+/* How many requests a pass finds open before it gives up. Ranks post in much the same order, so those behind are likely
+ * to be open too, and looking at what a peer is about to write slows it down. */
+enum { OPEN_LOOKS = 32 };
+
+/* One pass over the posted requests: from the oldest on, and, since ranks may post in another order after all, from
+ * where the pass before gave up. */
+typedef struct pass {
+    kolo_request *open; /* the one before where the pass is; NULL at the beginning */
+    int looks;          /* left */
+    bool resumed;
+} pass;
+
+/* The next request that everybody has posted, taken off the list; NULL at the end. */
+static kolo_request *next_complete(kolo_engine *engine, pass *p)
 {
     kolo_posted *posted = &engine->posted;
-    for (kolo_request **at = *open != NULL ? &(*open)->next_posted : &posted->first; *at != NULL;
-         at = &(*at)->next_posted) {
-        kolo_request *request = *at;
-        if (kolo_board_is_complete(&engine->board, &request->post)) {
+    for (;;) {
+        kolo_request **at = p->open != NULL ? &p->open->next_posted : &posted->first, *request = *at;
+        if (request != NULL && kolo_board_is_complete(&engine->board, &request->post)) {
             unlink_at(posted, at);
             return request;
         }
-        *open = request;
+        if (request != NULL && p->looks-- > 0) {
+            p->open = request;
+        } else if (!p->resumed && request != NULL && posted->gave_up != NULL) {
+            *p = (pass){.open = posted->gave_up, .looks = OPEN_LOOKS, .resumed = true};
+        } else {
+            posted->gave_up = request != NULL ? p->open : NULL;
+            return NULL;
+        }
     }
-    return NULL;
 }
 
 bool kolo_posted_any_complete(const kolo_engine *engine)
@@ -169,8 +187,9 @@ static void begin_or_finish(kolo_engine *engine, kolo_request *request)
 int kolo_posted_work(kolo_engine *engine)
 {
     int events = 0;
-    kolo_request *done, *open = NULL;
-    while (!engine->broken && (done = next_complete(engine, &open)) != NULL) {
+    kolo_request *done;
+    pass p = {.looks = OPEN_LOOKS};
+    while (!engine->broken && (done = next_complete(engine, &p)) != NULL) {
         begin_or_finish(engine, done);
         events++;
     }
@@ -180,31 +199,47 @@ int kolo_posted_work(kolo_engine *engine)
 
 /* ---- the negotiation's hooks ---------------------------------------------------------------------------- */
 
-static kolo_post post_of(const kolo_entry *entry)
-{
-    return (kolo_post){.way = entry->way, .slot = entry->slot, .round = entry->round};
-}
-
 static bool is_forced(const kolo_engine_options *options, kolo_collective collective)
 {
     const kolo_algorithm *forced = collective == KOLO_BROADCAST ? options->forced_broadcast : options->forced;
     return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0;
 }
 
+static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool has_private)
+{
+    const kolo_runner_env *env = &engine->env;
+    kolo_plan_work work = {.collective = KOLO_ALLREDUCE,
+                           .size = env->size,
+                           .bytes = piece->count * (int64_t)kolo_dtype_size(piece->type),
+                           .chunk_bytes = env->chunk_bytes,
+                           .window_bytes = (int64_t)engine->runners[0].window_bytes};
+    return kolo_plan_values_pay(&work, !has_private && engine->board.heap_bytes > 0, &env->model);
+}
+
 /* A forced algorithm's order of sums holds in every round. */
-kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot)
+kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell)
+{
+    kolo_engine *engine = user;
+    const kolo_piece *piece = kolo_request_piece(request);
+    bool adds = request->operation.collective == KOLO_ALLREDUCE && request->operation.piece_count == 1;
+    if (engine->board.size == 0 || is_forced(&engine->options, request->operation.collective))
+        return KOLO_WAY_ORDER;
+    return kolo_board_assign(&engine->board, &request->operation, piece, slot,
+                             adds && values_pay(engine, piece, has_private), cell);
+}
+
+bool kolo_posted_is_private(void *user, const kolo_request *request)
 {
     const kolo_engine *engine = user;
-    return is_forced(&engine->options, request->operation.collective)
-               ? KOLO_WAY_ORDER
-               : kolo_board_way(&engine->board, &request->operation, kolo_request_piece(request), slot);
+    const kolo_operation *operation = &request->operation;
+    return operation->piece_count != 1 || !kolo_board_holds(&engine->board, operation, kolo_request_piece(request));
 }
 
 bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)
 {
     kolo_engine *engine = user;
     const kolo_piece *piece = kolo_request_piece(request);
-    request->post = post_of(entry);
+    request->post = kolo_entry_post(entry);
     if (entry->way == KOLO_WAY_VALUE)
         kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
     else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece))
@@ -223,21 +258,21 @@ void kolo_posted_withdraw(void *user, kolo_request *request)
 uint32_t kolo_posted_by(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     return kolo_board_posted(&engine->board, &post);
 }
 
 void kolo_posted_tell_report(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     kolo_board_tell_report(&engine->board, &post);
 }
 
 uint32_t kolo_posted_arrived(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
-    kolo_post post = post_of(entry);
+    kolo_post post = kolo_entry_post(entry);
     return kolo_board_arrived(&engine->board, &post);
 }
 

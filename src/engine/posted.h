@@ -7,6 +7,7 @@
 
 typedef struct kolo_posted {
     kolo_request *first, **end; /* posted and not complete, the oldest first */
+    kolo_request *gave_up;      /* where the last pass over them did, NULL: nowhere */
     bool news;                  /* something was posted, and nobody was woken for it yet */
     kolo_runner *free;          /* runners that work on places, and do not now */
 } kolo_posted;
@@ -28,7 +29,8 @@ void kolo_posted_wake(kolo_engine *engine);
 bool kolo_posted_any_complete(const kolo_engine *engine);
 
 /* The negotiation's hooks (negotiate.h). */
-kolo_way kolo_posted_way(void *engine, const kolo_request *request, uint32_t slot);
+bool kolo_posted_is_private(void *engine, const kolo_request *request);
+kolo_way kolo_posted_way(void *engine, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell);
 bool kolo_posted_post(void *engine, const kolo_entry *entry, kolo_request *request);
 void kolo_posted_withdraw(void *engine, kolo_request *request);
 void kolo_posted_tell_report(void *engine, const kolo_entry *entry);

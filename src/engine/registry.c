@@ -15,7 +15,6 @@ static void entry_destroy(kolo_entry *entry)
 {
     kolo_entry_reset_round(entry);
     free(entry->agreed);
-    free(entry->name);
     free(entry);
 }
 
@@ -31,10 +30,16 @@ void kolo_registry_fini(kolo_registry *registry)
     memset(registry, 0, sizeof(*registry));
 }
 
-kolo_entry *kolo_registry_find(const kolo_registry *registry, const char *name)
+kolo_entry *kolo_registry_find(kolo_registry *registry, const char *name)
 {
-    kolo_entry *entry = NULL;
-    HASH_FIND_STR(registry->by_name, name, entry);
+    kolo_entry *last = registry->last_found, *entry = last != NULL ? last->next_found : NULL;
+    if (entry == NULL || strcmp(entry->name, name) != 0)
+        HASH_FIND_STR(registry->by_name, name, entry);
+    if (entry == NULL)
+        return NULL;
+    if (last != NULL)
+        last->next_found = entry;
+    registry->last_found = entry;
     return entry;
 }
 
@@ -43,13 +48,13 @@ kolo_entry *kolo_registry_get(kolo_registry *registry, const char *name)
     kolo_entry *entry = kolo_registry_find(registry, name);
     if (entry != NULL)
         return entry;
-    if ((entry = calloc(1, sizeof(*entry))) == NULL || (entry->name = strdup(name)) == NULL) {
-        free(entry);
+    size_t name_bytes = strlen(name) + 1;
+    if ((entry = calloc(1, sizeof(*entry) + name_bytes)) == NULL)
         return NULL;
-    }
+    memcpy(entry->name, name, name_bytes);
     entry->slot = KOLO_NO_SLOT;
     entry->round = 1;
-    HASH_ADD_KEYPTR(hh, registry->by_name, entry->name, strlen(entry->name), entry);
+    HASH_ADD_KEYPTR(hh, registry->by_name, entry->name, name_bytes - 1, entry);
     if (entry->hh.tbl == NULL) {
         entry_destroy(entry);
         return NULL;
@@ -145,5 +150,5 @@ void kolo_entry_reset_round(kolo_entry *entry)
     }
     entry->variant_count = 0;
     entry->have = entry->unchanged = 0;
-    entry->warned = false;
+    entry->warned = entry->has_private = false;
 }

@@ -20,29 +20,33 @@
 #define KOLO_NO_SLOT UINT32_MAX
 
 typedef struct kolo_entry {
-    char *name;
-    uint32_t slot;   /* KOLO_NO_SLOT until first agreed */
-    uint8_t *agreed; /* the description behind the slot */
+    struct kolo_entry *next_found; /* what was looked up after it the last time */
+    uint32_t slot;                 /* KOLO_NO_SLOT until first agreed */
+    uint8_t *agreed;               /* the description behind the slot */
     size_t agreed_size;
-    kolo_request *head, *tail;       /* own submissions in order; head is being negotiated or run */
-    bool announced;                  /* head is in `have` or was forwarded */
-    bool forwarded;                  /* this subtree is complete; the root's word is awaited */
-    kolo_way way;                    /* of operations as agreed (board.h) */
+    kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
+    bool announced;            /* head is in `have` or was forwarded */
+    bool forwarded;            /* this subtree is complete; the root's word is awaited */
+    kolo_way way;              /* of operations as agreed (board.h) */
+    kolo_cell cell;
     bool posted;                     /* head was posted to all instead of reported */
     uint64_t round;                  /* of head: operations on this name that are over, plus one */
     struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
     bool watched;
     uint32_t have;                            /* bit 0: this rank; bit 1+i: child i */
+    bool has_private;                         /* of those who described, some rank's tensor lies in its own memory */
     uint32_t unchanged;                       /* those of `have` that named the slot instead of describing */
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */
     size_t variant_count;
     int64_t since_ns; /* when `have` became non-zero */
     bool warned;      /* about the stall, this round */
     UT_hash_handle hh;
+    char name[];
 } kolo_entry;
 
 typedef struct kolo_registry {
     kolo_entry *by_name;
+    kolo_entry *last_found; /* programs name the same tensors in the same order, step after step */
     kolo_entry **slots;
     uint32_t slot_count, slot_capacity;
 } kolo_registry;
@@ -50,7 +54,7 @@ typedef struct kolo_registry {
 void kolo_registry_init(kolo_registry *registry);
 void kolo_registry_fini(kolo_registry *registry);
 
-kolo_entry *kolo_registry_find(const kolo_registry *registry, const char *name); /* NULL if unknown */
+kolo_entry *kolo_registry_find(kolo_registry *registry, const char *name); /* NULL if unknown */
 /* Finds or makes; NULL when out of memory. */
 kolo_entry *kolo_registry_get(kolo_registry *registry, const char *name);
 /* NULL for a slot that was never assigned. */
@@ -60,6 +64,12 @@ KOLO_NODISCARD kolo_status kolo_registry_assign(kolo_registry *registry, kolo_en
                                                 const uint8_t *description, size_t size);
 /* The next slot nobody has; for the root. */
 uint32_t kolo_registry_free_slot(const kolo_registry *registry);
+
+/* The entry's round on the board. */
+static inline kolo_post kolo_entry_post(const kolo_entry *entry)
+{
+    return (kolo_post){.way = entry->way, .slot = entry->slot, .cell = entry->cell.at, .round = entry->round};
+}
 
 /* Calls fn for every entry. */
 void kolo_registry_each(const kolo_registry *registry, void (*fn)(void *user, kolo_entry *entry), void *user);

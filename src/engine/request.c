@@ -2,29 +2,49 @@
 #include "engine/request.h"
 
 #include "base/error.h"
+#include "base/pool.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-static void fill(kolo_request *request, const kolo_request_spec *spec, const uint8_t *description, size_t size)
+/* A request of one tensor with a name of up to some 150 bytes fits into a block; others are made by themselves. */
+enum { BLOCK_BYTES = 512, BLOCKS_KEPT = 4096 };
+static kolo_pool blocks = {.block_bytes = BLOCK_BYTES, .most = BLOCKS_KEPT};
+
+__attribute__((destructor)) static void empty_blocks(void)
+{
+    kolo_pool_empty(&blocks);
+}
+
+/* The request and what lies behind it, which is not zeroed. */
+static kolo_request *make(size_t tail_bytes)
+{
+    bool pooled = sizeof(kolo_request) + tail_bytes <= BLOCK_BYTES;
+    kolo_request *made = pooled ? kolo_pool_take(&blocks) : malloc(sizeof(kolo_request) + tail_bytes);
+    if (made == NULL)
+        return NULL;
+    memset(made, 0, sizeof(*made));
+    made->pooled = pooled;
+    return made;
+}
+
+/* All but the description, for which the end of the copies is answered. */
+static uint8_t *fill(kolo_request *request, const kolo_request_spec *spec, size_t name_bytes)
 {
     size_t pieces = spec->operation.piece_count;
-    size_t name_bytes = strlen(spec->name) + 1;
     char *tail = (char *)(request + 1);
     request->pieces = (kolo_piece *)(void *)tail;
-    if (pieces > 0)
-        memcpy(request->pieces, spec->pieces, pieces * sizeof(kolo_piece));
+    for (size_t i = 0; i < pieces; i++)
+        request->pieces[i] = spec->pieces[i];
     tail += pieces * sizeof(kolo_piece);
     request->name = memcpy(tail, spec->name, name_bytes);
-    tail += name_bytes;
-    request->description = memcpy(tail, description, size);
-    request->description_size = size;
     request->operation = spec->operation;
     request->flags = spec->flags;
     request->done = spec->done;
     request->user = spec->user;
     request->pieces_left = pieces;
     atomic_init(&request->refs, 1);
+    return (uint8_t *)tail + name_bytes;
 }
 
 void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec)
@@ -39,14 +59,31 @@ static int64_t deadline_of(int64_t timeout_ns, int64_t now_ns)
     return timeout_ns <= 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
 }
 
-kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request)
+/* The usual one: in a block, described where it stays. NULL: it does not fit, or there is no memory. */
+static kolo_request *make_small(const kolo_request_spec *spec, size_t name_bytes)
 {
-    enum { INLINE_BYTES = 512 };
-    uint8_t small[INLINE_BYTES];
-    uint8_t *bytes = small;
+    size_t before = sizeof(kolo_request) + spec->operation.piece_count * sizeof(kolo_piece) + name_bytes;
+    kolo_request *made = before < BLOCK_BYTES ? make(before - sizeof(kolo_request)) : NULL;
+    if (made == NULL)
+        return NULL;
+    kolo_writer writer;
+    kolo_writer_init(&writer, fill(made, spec, name_bytes), BLOCK_BYTES - before);
+    kolo_request_describe(&writer, spec);
+    if (!writer.ok) {
+        kolo_pool_give(&blocks, made);
+        return NULL;
+    }
+    made->description = writer.data;
+    made->description_size = writer.size;
+    return made;
+}
+
+static kolo_status make_large(const kolo_request_spec *spec, size_t name_bytes, kolo_request **request)
+{
     size_t pieces = spec->operation.piece_count;
     size_t bound = 64 + pieces * (2 + 10 * (size_t)KOLO_MAX_DIMS);
-    if (bound > sizeof(small) && (bytes = malloc(bound)) == NULL)
+    uint8_t *bytes = malloc(bound);
+    if (bytes == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
     kolo_writer writer;
     kolo_writer_init(&writer, bytes, bound);
@@ -58,15 +95,21 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, k
             kolo_fail(KOLO_ERR_INVALID,
                       "%zu tensors with their shapes take %zu bytes to describe; at most %d: submit smaller groups",
                       pieces, writer.size, KOLO_DESCRIPTION_MAX);
-    else if ((made = calloc(1, sizeof(*made) + pieces * sizeof(kolo_piece) + strlen(spec->name) + 1 + writer.size)) ==
-             NULL)
+    else if ((made = make(pieces * sizeof(kolo_piece) + name_bytes + writer.size)) == NULL)
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
     else
-        fill(made, spec, bytes, writer.size);
-    if (bytes != small)
-        free(bytes);
-    if (status != KOLO_OK)
-        return status;
+        made->description = memcpy(fill(made, spec, name_bytes), bytes, made->description_size = writer.size);
+    free(bytes);
+    *request = made;
+    return status;
+}
+
+kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request)
+{
+    size_t name_bytes = strlen(spec->name) + 1;
+    kolo_request *made = make_small(spec, name_bytes);
+    if (made == NULL)
+        KOLO_TRY(make_large(spec, name_bytes, &made));
     made->deadline_ns = deadline_of(spec->timeout_ns, now_ns);
     *request = made;
     return KOLO_OK;
@@ -79,10 +122,15 @@ void kolo_request_retain(kolo_request *request)
 
 void kolo_request_release(kolo_request *request)
 {
-    if (atomic_fetch_sub_explicit(&request->refs, 1, memory_order_acq_rel) != 1)
+    /* The last one need not count down. */
+    if (atomic_load_explicit(&request->refs, memory_order_acquire) != 1 &&
+        atomic_fetch_sub_explicit(&request->refs, 1, memory_order_acq_rel) != 1)
         return;
     free(request->error);
-    free(request);
+    if (request->pooled)
+        kolo_pool_give(&blocks, request);
+    else
+        free(request);
 }
 
 void kolo_request_finish(kolo_request *request, const kolo_error *error)

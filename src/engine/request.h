@@ -19,6 +19,7 @@ struct kolo_request {
     _Atomic uint32_t state;  /* kolo_request_state */
     _Atomic uint32_t waited; /* somebody sleeps until DONE: wake the driver's sleepers */
     _Atomic uint32_t refs;
+    bool pooled; /* its memory */
     kolo_operation operation;
     kolo_piece *pieces;
     char *name;

@@ -25,7 +25,8 @@ struct kolo_engine {
     uint32_t next_group;
     kolo_request *live; /* every request taken from the queue and not over */
     uint64_t live_count;
-    _Atomic uint64_t under_way; /* submitted and not over */
+    _Atomic uint64_t under_way; /* submitted and not over, */
+    uint64_t over;              /* but for these, which the step takes off at its end */
     int64_t now_ns, deadline_ns, stall_check_ns;
     atomic_bool broken; /* set by the token's holder, read by anyone */
     bool leaving;

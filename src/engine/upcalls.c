@@ -154,6 +154,7 @@ kolo_negotiation_hooks kolo_engine_hooks(kolo_engine *engine)
                                     .send_down = send_down,
                                     .run = run_batch,
                                     .fail = fail_request,
+                                    .is_private = kolo_posted_is_private,
                                     .way = kolo_posted_way,
                                     .post = kolo_posted_post,
                                     .withdraw = kolo_posted_withdraw,

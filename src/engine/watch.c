@@ -86,10 +86,11 @@ bool kolo_negotiation_awake(const kolo_negotiation *negotiation)
 }
 
 /* Another way means another list. */
-void kolo_watch_set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request)
+void kolo_watch_set_way(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_request *request, bool has_private)
 {
     const kolo_negotiation_hooks *hooks = &negotiation->hooks;
-    kolo_way way = hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot) : KOLO_WAY_ORDER;
+    kolo_way way =
+        hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot, has_private, &entry->cell) : KOLO_WAY_ORDER;
     kolo_entry **at = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
     while (entry->watched && way != entry->way && *at != entry)
         at = &(*at)->next_watched;

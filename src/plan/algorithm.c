@@ -87,3 +87,11 @@ const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_ass
     }
     return cheapest;
 }
+
+bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model)
+{
+    const kolo_algorithm *other =
+        by_place ? &kolo_algorithm_shared : kolo_algorithm_select(work, KOLO_ASSOCIATION_DIRECT, model, NULL);
+    double before_ns = by_place ? model->flight_ns : kolo_price_order(model);
+    return kolo_price_values(model, (double)work->bytes, work->size) <= before_ns + other->price(work, model);
+}

@@ -86,4 +86,8 @@ const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown 
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
                                             const kolo_price_model *model, const kolo_algorithm *forced);
 
+/* Where all ranks share memory: whether an all-reduce by values (price.h) costs no more than the algorithm that would do it
+ * otherwise and what comes before it; by_place: that is `shared`, right after one flight. Pure. */
+bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model);
+
 #endif

@@ -76,6 +76,17 @@ double kolo_price_spill(const kolo_price_model *model, double traffic, double fo
     return footprint > model->cache_bytes ? traffic * (1 - model->cache_bytes / footprint) * model->memory_ns : 0;
 }
 
+double kolo_price_values(const kolo_price_model *model, double bytes, int32_t size)
+{
+    return model->flight_ns + model->step_ns + bytes * (model->write_ns + (size - 1) * model->fold_ns) +
+           kolo_price_spill(model, 4 * bytes, 2 * bytes);
+}
+
+double kolo_price_order(const kolo_price_model *model)
+{
+    return 2 * (model->flight_ns + model->step_ns);
+}
+
 int32_t kolo_price_rounds(int32_t size)
 {
     int32_t rounds = 0;

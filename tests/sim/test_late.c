@@ -264,9 +264,9 @@ typedef struct absence {
 } absence;
 
 static const absence absences[] = {
-    {4, 0, false, LARGE},   {0, 0, false, LARGE},   {4, 1 << 2, false, LARGE}, {4, 1, false, LARGE},
+    {4, 0, false, LARGE},    {0, 0, false, LARGE},      {4, 1 << 2, false, LARGE}, {4, 1, false, LARGE},
     {2, 1 | 8, true, LARGE}, {0, 1 << 3, false, LARGE}, {0, 1 << 1, true, LARGE},  {3, 0x17, false, LARGE},
-    {1, 1 << 4, true, 8},   {0, 1 << 4, true, 8},   {3, 1, true, 8},
+    {1, 1 << 4, true, 8},    {0, 1 << 4, true, 8},      {3, 1, true, 8},
 };
 enum { ABSENCES = sizeof(absences) / sizeof(absences[0]) };
 
@@ -304,8 +304,7 @@ static void missing_rank__is_told_from_those_who_reported_instead_of_posting(voi
             cluster net;
             kolo_request *requests[LARGE_RANKS];
             char expected[64];
-            cluster_options options = {
-                .size = LARGE_RANKS, .seed = i, .window_bytes = 8 << 20, .heap_bytes = 1 << 20};
+            cluster_options options = {.size = LARGE_RANKS, .seed = i, .window_bytes = 8 << 20, .heap_bytes = 1 << 20};
             if (hurried == absences[i].late)
                 continue;
             cluster_init(&net, &options);

@@ -11,16 +11,16 @@
 
 #include <cmocka.h>
 
-enum { EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 60, VALUE_BYTES = 4152 };
+enum { EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 60, SMALL_BYTES = 4152 };
 
 static uint64_t current_seed;
 
 /* ---- what the job does -------------------------------------------------------------------------------------- */
 
-/* Of an all-reduce, on both sides of what fits in a cell. */
+/* Of an all-reduce, on both sides of where it goes by value, which depends on the size of chunks, too. */
 static int64_t draw_count(kolo_rng *rng, kolo_dtype_id type)
 {
-    int64_t bound = VALUE_BYTES / (int64_t)kolo_dtype_size(type);
+    int64_t bound = SMALL_BYTES / (int64_t)kolo_dtype_size(type);
     switch (kolo_rng_below(rng, 4)) {
     case 0:
         return (int64_t)kolo_rng_below(rng, 20);
@@ -67,8 +67,8 @@ static void draw_job(job *work, kolo_rng *rng)
     work->rounds = 2 + (int)kolo_rng_below(rng, JOB_ROUNDS_MAX - 1);
     for (int t = 0; t < work->tensors; t++)
         for (int round = 0; round < work->rounds; round++)
-            work->what[t][round] = round == 0 || kolo_rng_below(rng, 5) == 0 ? draw_operation(rng, work->size)
-                                                                             : work->what[t][round - 1];
+            work->what[t][round] =
+                round == 0 || kolo_rng_below(rng, 5) == 0 ? draw_operation(rng, work->size) : work->what[t][round - 1];
 }
 
 static cluster_options draw_timing(const job *work, kolo_rng *rng, bool has_heaps)

@@ -10,7 +10,7 @@
 
 /* Of progress(): how often it asks the kernel who has died. A call takes some 10 ns, so that is every now and then. */
 enum { LOOK_EVERY = 4096 };
-#define WINDOW_DEFAULT "8M"
+#define WINDOW_DEFAULT "12M"
 #define WINDOW_MAX     (INT64_C(1) << 40)
 
 static const char *option(const kolo_transport_env *env, const char *name, const char *otherwise)
@@ -26,7 +26,7 @@ static kolo_status configure(kolo_transport *t)
     int64_t window_bytes;
     size_t heap_bytes;
     if (!kolo_parse_size(window, &window_bytes) || window_bytes > WINDOW_MAX)
-        return kolo_guard_refuse(env, KOLO_ERR_CONFIG, "KOLO_SHM_WINDOW=%s is not a size up to 1T, like 8M", window);
+        return kolo_guard_refuse(env, KOLO_ERR_CONFIG, "KOLO_SHM_WINDOW=%s is not a size up to 1T, like 12M", window);
     if (!kolo_parse_bool(attach, &t->attach))
         return kolo_guard_refuse(env, KOLO_ERR_CONFIG, "KOLO_SHM_ATTACH=%s is neither yes nor no", attach);
     kolo_status status = shm_heap_configure(env, option(env, "SHM_HEAP", "auto"), &heap_bytes);

@@ -120,7 +120,7 @@ kolo_status node_child_describes(node *n, int32_t child, const char *name, int64
     kolo_ranks_init(&variant.ranks);
     assert_true(kolo_ranks_add(&variant.ranks, first, last));
     kolo_writer_init(&writer, bytes, sizeof(bytes));
-    kolo_up_write_describe(&writer, name, &variant, 1);
+    kolo_up_write_describe(&writer, name, false, &variant, 1);
     kolo_ranks_fini(&variant.ranks);
     kolo_request_release(request);
     assert_true(writer.ok);

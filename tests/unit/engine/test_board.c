@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANKS = KOLO_BOARD_RANKS_MAX, HEAP_BYTES = 64 * 1024, WINDOW_BYTES = 2 * KOLO_BOARD_BYTES };
+enum {
+    RANKS = KOLO_BOARD_RANKS_MAX,
+    HEAP_BYTES = 64 * 1024,
+    WINDOW_BYTES = 2 * (KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
+};
 
 /* ---- a host with memory that all ranks see ----------------------------------------------------------------------- */
 
@@ -99,13 +103,16 @@ static const kolo_operation sum = {.prescale = 1, .postscale = 1, .piece_count =
 
 /* ---- which way --------------------------------------------------------------------------------------------------- */
 
-static kolo_way way_of(const world *w, kolo_collective collective, kolo_dtype_id type, int64_t count, uint32_t slot)
+/* With a cell of its own, whatever was assigned before. */
+static kolo_way way_of(world *w, kolo_collective collective, kolo_dtype_id type, int64_t count, uint32_t slot)
 {
     kolo_operation operation = sum;
     kolo_piece piece = {.count = count, .type = type};
+    kolo_cell cell = {0};
     operation.collective = collective;
     operation.piece_count = collective == KOLO_BARRIER ? 0 : 1;
-    return kolo_board_way(&w->boards[0], &operation, &piece, slot);
+    w->boards[0].cell_lines_used = 0;
+    return kolo_board_assign(&w->boards[0], &operation, &piece, slot, true, &cell);
 }
 
 static void way__changes_at_the_bytes_of_a_cell(void **state)
@@ -113,8 +120,9 @@ static void way__changes_at_the_bytes_of_a_cell(void **state)
     (void)state;
     world w;
     world_init(&w, 2);
+    w.boards[0].cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX;
     for (kolo_dtype_id type = 0; type < KOLO_DTYPE_COUNT; type++) {
-        int64_t most = 4152 / (int64_t)kolo_dtype_size(type);
+        int64_t most = KOLO_BOARD_VALUE_BYTES / (int64_t)kolo_dtype_size(type);
         assert_int_equal(way_of(&w, KOLO_ALLREDUCE, type, 0, 0), KOLO_WAY_ORDER);
         assert_int_equal(way_of(&w, KOLO_ALLREDUCE, type, 1, 0), KOLO_WAY_VALUE);
         assert_int_equal(way_of(&w, KOLO_ALLREDUCE, type, most, 0), KOLO_WAY_VALUE);
@@ -128,22 +136,15 @@ static void way__changes_at_the_bytes_of_a_cell(void **state)
     world_fini(&w);
 }
 
-static void way__changes_at_the_number_of_cells_and_of_cards(void **state)
+static void way__changes_at_the_number_of_cards(void **state)
 {
     (void)state;
     world w;
     world_init(&w, 2);
-    const struct {
-        uint32_t slot;
-        kolo_way barrier, small, large;
-    } cases[] = {{255, KOLO_WAY_VALUE, KOLO_WAY_VALUE, KOLO_WAY_PLACE},
-                 {256, KOLO_WAY_ORDER, KOLO_WAY_PLACE, KOLO_WAY_PLACE},
-                 {4095, KOLO_WAY_ORDER, KOLO_WAY_PLACE, KOLO_WAY_PLACE},
-                 {4096, KOLO_WAY_ORDER, KOLO_WAY_ORDER, KOLO_WAY_ORDER}};
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, cases[i].slot), cases[i].barrier);
-        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 1, cases[i].slot), cases[i].small);
-        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 5000, cases[i].slot), cases[i].large);
+    for (uint32_t slot = 0; slot < 5000; slot += 455) {
+        assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, slot), KOLO_WAY_VALUE);
+        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 50000, slot),
+                         slot < 4096 ? KOLO_WAY_PLACE : KOLO_WAY_ORDER);
     }
     world_fini(&w);
 }
@@ -154,15 +155,16 @@ static void way__of_groups_and_of_scaled_inputs_is_not_by_place(void **state)
     world w;
     world_init(&w, 2);
     kolo_operation operation = sum;
-    kolo_piece small = {.count = 10, .type = KOLO_DTYPE_FLOAT32}, large = {.count = 5000, .type = KOLO_DTYPE_FLOAT32};
+    kolo_cell cell = {0};
+    kolo_piece small = {.count = 10, .type = KOLO_DTYPE_FLOAT32}, large = {.count = 50000, .type = KOLO_DTYPE_FLOAT32};
     operation.prescale = 0.5;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &small, 0), KOLO_WAY_VALUE);
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &large, 0), KOLO_WAY_ORDER);
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &small, 0, true, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &large, 0, true, &cell), KOLO_WAY_ORDER);
     operation = sum;
     operation.postscale = 0.5;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &large, 0), KOLO_WAY_PLACE);
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &large, 0, true, &cell), KOLO_WAY_PLACE);
     operation.piece_count = 2;
-    assert_int_equal(kolo_board_way(&w.boards[0], &operation, &small, 0), KOLO_WAY_ORDER);
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &small, 0, true, &cell), KOLO_WAY_ORDER);
     world_fini(&w);
 }
 
@@ -175,15 +177,15 @@ static void board__stays_out_of_use_where_something_lacks(void **state)
     assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, 0), KOLO_WAY_ORDER);
     world_share(&w, RANKS);
     assert_int_equal(w.boards[RANKS - 1].size, RANKS);
-    w.window_bytes--;
+    w.window_bytes -= 2 * KOLO_BOARD_CARD_BYTES;
     world_share(&w, RANKS);
     assert_int_equal(w.boards[0].size, 0);
-    assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 5000, 0), KOLO_WAY_ORDER);
-    w.window_bytes++;
+    assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 50000, 0), KOLO_WAY_ORDER);
+    w.window_bytes += 2 * KOLO_BOARD_CARD_BYTES;
     for (w.without_heap = 0; w.without_heap < 3; w.without_heap++) {
         world_share(&w, 3);
         assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 10, 0), KOLO_WAY_VALUE);
-        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 5000, 0), KOLO_WAY_ORDER);
+        assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 50000, 0), KOLO_WAY_ORDER);
     }
     world_fini(&w);
 }
@@ -196,11 +198,11 @@ static float input_of(int32_t rank, uint64_t round, int64_t index)
 }
 
 /* All ranks post the round, the last one after nobody was complete; then all read. */
-static void exchange(world *w, int32_t size, uint32_t slot, uint64_t round, int64_t count)
+static void exchange(world *w, int32_t size, uint32_t cell, uint64_t round, int64_t count)
 {
     enum { MOST = 4152 / sizeof(float) };
     float input[MOST], output[MOST];
-    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = slot, .round = round};
+    kolo_post post = {.way = KOLO_WAY_VALUE, .cell = cell, .round = round};
     kolo_piece piece = {.input = input, .output = output, .count = count, .type = KOLO_DTYPE_FLOAT32};
     for (int32_t r = 0; r < size; r++) {
         for (int32_t other = 0; other < size; other++)
@@ -222,15 +224,15 @@ static void exchange(world *w, int32_t size, uint32_t slot, uint64_t round, int6
     }
 }
 
-static void value__of_any_slot_round_and_size_arrives(void **state)
+static void value__of_any_cell_round_and_size_arrives(void **state)
 {
     (void)state;
     for (int32_t size = 2; size <= RANKS; size += size < 4 ? 1 : 5) {
         world w;
         world_init(&w, size);
         for (uint64_t round = 2; round < 8; round++) /* both parities, again and again */
-            for (uint32_t slot = 0; slot < 256; slot += 51)
-                exchange(&w, size, slot, round, round % 3 == 0 ? 1 : round % 3 == 1 ? 1038 : size - 1);
+            for (uint32_t cell = 0; cell < 660; cell += 66)
+                exchange(&w, size, cell, round, round % 3 == 0 ? 1 : round % 3 == 1 ? 1038 : size - 1);
         world_fini(&w);
     }
 }
@@ -243,12 +245,12 @@ static void round__is_not_taken_for_another(void **state)
     world_init(&w, 2);
     float data[4] = {0};
     kolo_piece piece = {.input = data, .output = data, .count = 4, .type = KOLO_DTYPE_FLOAT32};
-    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = 255, .round = 7}, other = post;
+    kolo_post post = {.way = KOLO_WAY_VALUE, .slot = 255, .cell = 255, .round = 7}, other = post;
     kolo_board_write_value(&w.boards[1], &post, &sum, &piece);
     assert_true(kolo_board_is_complete(&w.boards[0], &post));
     for (other.round = 1; other.round < 20; other.round++) /* 0 is what cells begin with, and nobody posts it */
         assert_int_equal(kolo_board_posted(&w.boards[0], &other), other.round == 7 ? 2 : 0);
-    other = (kolo_post){.way = KOLO_WAY_VALUE, .slot = 254, .round = 7};
+    other = (kolo_post){.way = KOLO_WAY_VALUE, .slot = 255, .cell = 254, .round = 7};
     assert_int_equal(kolo_board_posted(&w.boards[0], &other), 0);
     other = (kolo_post){.way = KOLO_WAY_PLACE, .slot = 255, .round = 7};
     assert_int_equal(kolo_board_posted(&w.boards[0], &other), 0);
@@ -261,7 +263,7 @@ static void report__arrives_and_is_no_post(void **state)
     world w;
     world_init(&w, 3);
     for (kolo_way way = KOLO_WAY_VALUE; way <= KOLO_WAY_PLACE; way++) {
-        kolo_post post = {.way = way, .slot = 9, .round = 5};
+        kolo_post post = {.way = way, .slot = 9, .cell = 9, .round = 5};
         assert_int_equal(kolo_board_arrived(&w.boards[0], &post), 0);
         kolo_board_tell_report(&w.boards[2], &post);
         for (int32_t r = 0; r < 3; r++) {
@@ -373,8 +375,7 @@ static void place__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
     for (int32_t r = 0; r < 3; r++)
         assert_true(post_at(&w, r, KOLO_ALLREDUCE, 4096, 8192, 10));
     uint64_t *card =
-        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - KOLO_BOARD_BYTES +
-                             2 * KOLO_BOARD_CELLS * KOLO_BOARD_CELL_BYTES + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
+        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
     assert_true(card[0] == 2 && card[1] == 4096 && card[2] == 8192);
     for (size_t i = 0; i < 2 * sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint64_t *field = &card[1 + i % 2], kept = *field;
@@ -392,10 +393,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(way__changes_at_the_bytes_of_a_cell),
-        cmocka_unit_test(way__changes_at_the_number_of_cells_and_of_cards),
+        cmocka_unit_test(way__changes_at_the_number_of_cards),
         cmocka_unit_test(way__of_groups_and_of_scaled_inputs_is_not_by_place),
         cmocka_unit_test(board__stays_out_of_use_where_something_lacks),
-        cmocka_unit_test(value__of_any_slot_round_and_size_arrives),
+        cmocka_unit_test(value__of_any_cell_round_and_size_arrives),
         cmocka_unit_test(round__is_not_taken_for_another),
         cmocka_unit_test(report__arrives_and_is_no_post),
         cmocka_unit_test(place__must_lie_in_the_own_heap),

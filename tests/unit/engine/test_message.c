@@ -45,7 +45,7 @@ static void write_up(bytes *b, size_t variants)
     kolo_variant list[KOLO_VARIANTS_MAX];
     for (size_t i = 0; i < variants; i++)
         add_variant(&list[i], (int32_t)(4 * i), (int32_t)(4 * i + 2));
-    kolo_up_write_describe(&b->writer, "layer.weight", list, variants);
+    kolo_up_write_describe(&b->writer, "layer.weight", true, list, variants);
     for (size_t i = 0; i < variants; i++)
         kolo_ranks_fini(&list[i].ranks);
 }
@@ -100,6 +100,7 @@ static void up__round_trip(void **state)
     assert_true(kolo_up_read(&reader, SIZE, &up));
     assert_int_equal(up.kind, KOLO_UP_DESCRIBE);
     assert_string_equal(up.name, "layer.weight");
+    assert_true(up.has_private);
     assert_int_equal(up.variant_count, KOLO_VARIANTS_MAX);
     for (int32_t i = 0; i < KOLO_VARIANTS_MAX; i++) {
         size_t size;
@@ -188,6 +189,7 @@ typedef struct by_hand {
     uint8_t variants, ranges;
     uint32_t first, last;
     size_t description_cut; /* bytes left out */
+    uint8_t is_private;
 } by_hand;
 
 static bool reads_by_hand(by_hand h)
@@ -196,6 +198,7 @@ static bool reads_by_hand(by_hand h)
     begin(&b);
     kolo_write_u8(&b.writer, KOLO_UP_DESCRIBE);
     kolo_write_bytes(&b.writer, h.name, h.name_bytes > 0 ? h.name_bytes : strlen(h.name));
+    kolo_write_u8(&b.writer, h.is_private);
     kolo_write_u8(&b.writer, h.variants);
     for (int v = 0; v < h.variants; v++) {
         size_t size;
@@ -217,20 +220,22 @@ static void up__out_of_bounds_is_refused(void **state)
     char longest[KOLO_NAME_MAX + 2];
     memset(longest, 'n', sizeof(longest));
     longest[KOLO_NAME_MAX + 1] = '\0';
-    assert_true(reads_by_hand((by_hand){"n", 0, 1, 1, 0, SIZE - 1, 0}));
-    assert_true(reads_by_hand((by_hand){longest, KOLO_NAME_MAX, 1, 1, 0, 0, 0}));
-    assert_true(reads_by_hand((by_hand){"n", 0, 1, KOLO_VARIANT_RANGES_MAX, 3, 3, 0}));
-    assert_false(reads_by_hand((by_hand){longest, KOLO_NAME_MAX + 1, 1, 1, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"", 0, 1, 1, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"a\0b", 3, 1, 1, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 0, 1, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, KOLO_VARIANTS_MAX + 1, 1, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, 0, 0, 0, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, KOLO_VARIANT_RANGES_MAX + 1, 3, 3, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 0, SIZE, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 5, 4, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, UINT32_MAX, UINT32_MAX, 0}));
-    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 0, 0, 1}));
+    assert_true(reads_by_hand((by_hand){"n", 0, 1, 1, 0, SIZE - 1, 0, 0}));
+    assert_true(reads_by_hand((by_hand){longest, KOLO_NAME_MAX, 1, 1, 0, 0, 0, 0}));
+    assert_true(reads_by_hand((by_hand){"n", 0, 1, KOLO_VARIANT_RANGES_MAX, 3, 3, 0, 0}));
+    assert_true(reads_by_hand((by_hand){"n", 0, 1, 1, 0, 0, 0, 1}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 0, 0, 0, 2}));
+    assert_false(reads_by_hand((by_hand){longest, KOLO_NAME_MAX + 1, 1, 1, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"", 0, 1, 1, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"a\0b", 3, 1, 1, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 0, 1, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, KOLO_VARIANTS_MAX + 1, 1, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 0, 0, 0, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, KOLO_VARIANT_RANGES_MAX + 1, 3, 3, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 0, SIZE, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 5, 4, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, UINT32_MAX, UINT32_MAX, 0, 0}));
+    assert_false(reads_by_hand((by_hand){"n", 0, 1, 1, 0, 0, 1, 0}));
     assert_false(reads_up((const uint8_t *)"\0\0\0\0\0", 5));
     assert_false(reads_up((const uint8_t *)"\4\0\0\0\0", 5));
 }
@@ -239,7 +244,7 @@ static void up__out_of_bounds_is_refused(void **state)
 
 static void write_downs(bytes *b)
 {
-    kolo_down down = {.kind = KOLO_DOWN_ASSIGN, .slot = 9, .name = "w"};
+    kolo_down down = {.kind = KOLO_DOWN_ASSIGN, .slot = 9, .name = "w", .has_private = true};
     kolo_down_write(&b->writer, &down);
     down = (kolo_down){.kind = KOLO_DOWN_RUN, .slot = UINT32_MAX};
     kolo_down_write(&b->writer, &down);
@@ -259,8 +264,9 @@ static void down__round_trip(void **state)
     kolo_down down;
     assert_true(kolo_down_read(&reader, &down));
     assert_true(down.kind == KOLO_DOWN_ASSIGN && down.slot == 9 && strcmp(down.name, "w") == 0);
+    assert_true(down.has_private);
     assert_true(kolo_down_read(&reader, &down));
-    assert_true(down.kind == KOLO_DOWN_RUN && down.slot == UINT32_MAX);
+    assert_true(down.kind == KOLO_DOWN_RUN && down.slot == UINT32_MAX && !down.has_private);
     assert_true(kolo_down_read(&reader, &down));
     assert_true(down.kind == KOLO_DOWN_FAIL && strcmp(down.name, "x") == 0 && strcmp(down.ranks, "3") == 0);
     assert_string_equal(down.text, "rank 3 differs");

@@ -172,7 +172,7 @@ static void scattered_ranks__are_cut_in_the_report(void **state)
     for (int32_t i = 0; i < RANGES; i++)
         assert_true(kolo_ranks_add(&variant.ranks, 2 * i, 2 * i));
     kolo_writer_init(&writer, bytes, 4096);
-    kolo_up_write_describe(&writer, "w", &variant, 1);
+    kolo_up_write_describe(&writer, "w", false, &variant, 1);
     kolo_reader reader;
     kolo_up up;
     kolo_reader_init(&reader, bytes, writer.size);

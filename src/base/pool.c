@@ -1,0 +1,64 @@
+/* pool.c - a stack of blocks behind a try-lock. */
+#include "base/pool.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+/* What is kept would hide accesses to freed memory from the sanitizer. */
+#if defined(__SANITIZE_ADDRESS__)
+#define KEEPS false
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define KEEPS false
+#endif
+#endif
+#ifndef KEEPS
+#define KEEPS true
+#endif
+
+static bool enter(kolo_pool *pool)
+{
+    return atomic_exchange_explicit(&pool->busy, 1, memory_order_acquire) == 0;
+}
+
+static void leave(kolo_pool *pool)
+{
+    atomic_store_explicit(&pool->busy, 0, memory_order_release);
+}
+
+void *kolo_pool_take(kolo_pool *pool)
+{
+    void **block = NULL;
+    if (enter(pool)) {
+        if ((block = pool->first) != NULL) {
+            pool->first = *block;
+            pool->count--;
+        }
+        leave(pool);
+    }
+    return block != NULL ? block : malloc(pool->block_bytes);
+}
+
+void kolo_pool_give(kolo_pool *pool, void *block)
+{
+    if (block != NULL && enter(pool)) {
+        if (KEEPS && pool->count < pool->most) {
+            *(void **)block = pool->first;
+            pool->first = block;
+            pool->count++;
+            block = NULL;
+        }
+        leave(pool);
+    }
+    free(block);
+}
+
+void kolo_pool_empty(kolo_pool *pool)
+{
+    while (pool->first != NULL) {
+        void *block = pool->first;
+        pool->first = *(void **)block;
+        free(block);
+    }
+    pool->count = 0;
+}
