@@ -32,7 +32,9 @@ static kolo_status named(kolo_status status, const char *name)
 
 static kolo_status make_request(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
 {
-    KOLO_TRY(kolo_request_create(spec, kolo_clock_coarse_ns(), request));
+    bool is_near = spec->timeout_ns > 0 && spec->timeout_ns < KOLO_NS_PER_S;
+    int64_t now_ns = is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns();
+    KOLO_TRY(kolo_request_create(spec, now_ns, request));
     (*request)->driver = ctx->driver;
     (*request)->process = ctx->process;
     return KOLO_OK;

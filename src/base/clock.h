@@ -10,7 +10,7 @@
 
 /* Monotonic time in nanoseconds. Any thread. */
 int64_t kolo_clock_now_ns(void);
-/* The same, up to 10 ms late: for deadlines, at a fraction of the price. */
+/* The same, up to 10 ms late, at a fraction of the price: for deadlines that are far off. */
 int64_t kolo_clock_coarse_ns(void);
 
 #endif
