@@ -17,6 +17,8 @@ typedef struct card {
 } card;
 _Static_assert(sizeof(card) == KOLO_BOARD_CARD_BYTES, "two cache lines");
 
+_Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
+
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
                       kolo_transport *transport)
 {

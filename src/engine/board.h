@@ -28,7 +28,7 @@
 enum {
     KOLO_BOARD_RANKS_MAX = KOLO_TREE_FANOUT + 1,
     KOLO_BOARD_LINE_BYTES = 64,
-    KOLO_BOARD_VALUE_BYTES = 65536,                                                 /* a small part of the window */
+    KOLO_BOARD_VALUE_BYTES = KOLO_PLAN_VALUE_BYTES,
     KOLO_BOARD_CELL_LINES_MAX = KOLO_BOARD_VALUE_BYTES / KOLO_BOARD_LINE_BYTES + 1, /* that, and a line for the round */
     KOLO_BOARD_CARD_BYTES = 128,
     KOLO_BOARD_CARDS = 4096,

@@ -19,18 +19,27 @@ static void print_size(int64_t bytes)
     printf("  %5" PRId64 " %-3s", bytes, units[unit]);
 }
 
+static void print_choice(const char *name, double ns)
+{
+    char cell[64];
+    snprintf(cell, sizeof(cell), "%-14s %11.1f us", name, ns / 1000.0);
+    printf("  %s", cell);
+}
+
 static void print_cell(const kolo_plan_work *work, bool is_shared, const kolo_price_model *model,
                        const kolo_algorithm *forced)
 {
+    if (is_shared && forced == NULL && kolo_plan_values_pay(work, false, model)) {
+        print_choice("values", kolo_price_values(model, (double)work->bytes, work->size));
+        return;
+    }
     kolo_association association = kolo_plan_association(work->collective, work->bytes, work->size, is_shared);
     const kolo_algorithm *chosen = kolo_algorithm_select(work, association, model, forced);
     if (!chosen) {
         printf("  %-14s %14s", "-", "");
         return;
     }
-    char cell[64];
-    snprintf(cell, sizeof(cell), "%-14s %11.1f us", chosen->name, chosen->price(work, model) / 1000.0);
-    printf("  %s", cell);
+    print_choice(chosen->name, chosen->price(work, model));
 }
 
 static const kolo_algorithm *forced_by(const char *variable, const char *value)
@@ -45,10 +54,12 @@ static const kolo_algorithm *forced_by(const char *variable, const char *value)
     return forced;
 }
 
-/* What one of the groups under way has of a rank's window. */
-static int64_t window_bytes_of(const kolo_config *config)
+/* What one of the groups under way has of a rank's window, half of which is the board's where there is one. */
+static int64_t window_bytes_of(const kolo_config *config, int32_t np)
 {
-    return config ? config->shm_window_bytes / config->groups_in_flight : INT64_C(4) << 20;
+    int64_t bytes = config ? config->shm_window_bytes : INT64_C(12) << 20,
+            groups = config ? config->groups_in_flight : 2;
+    return (np <= KOLO_PLAN_VALUE_RANKS ? bytes / 2 : bytes) / groups;
 }
 
 static void print_table(kolo_plan_work work, const kolo_price_model *model, const kolo_algorithm *reduction,
@@ -100,6 +111,6 @@ void info_print_selection(const kolo_config *config, const kolo_topo *topo, int3
     const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast) : NULL;
     kolo_plan_work work = {.size = np, .chunk_bytes = config ? config->chunk_bytes : INT64_C(262144)};
     print_table(work, &prices.model, reduction, broadcast);
-    work.window_bytes = window_bytes_of(config);
+    work.window_bytes = window_bytes_of(config, np);
     print_table(work, &prices.model, reduction, broadcast);
 }

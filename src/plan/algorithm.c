@@ -90,8 +90,10 @@ const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_ass
 
 bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model)
 {
+    if (work->collective != KOLO_ALLREDUCE || work->bytes > KOLO_PLAN_VALUE_BYTES || work->size > KOLO_PLAN_VALUE_RANKS)
+        return false;
     const kolo_algorithm *other =
         by_place ? &kolo_algorithm_shared : kolo_algorithm_select(work, KOLO_ASSOCIATION_DIRECT, model, NULL);
-    double before_ns = by_place ? model->flight_ns : kolo_price_order(model);
-    return kolo_price_values(model, (double)work->bytes, work->size) <= before_ns + other->price(work, model);
+    return kolo_price_values(model, (double)work->bytes, work->size) <=
+           kolo_price_order(model) + other->price(work, model);
 }

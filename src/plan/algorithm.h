@@ -86,8 +86,13 @@ const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown 
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
                                             const kolo_price_model *model, const kolo_algorithm *forced);
 
-/* Where all ranks share memory: whether an all-reduce by values (price.h) costs no more than the algorithm that would do it
- * otherwise and what comes before it; by_place: that is `shared`, right after one flight. Pure. */
+/* Where few ranks (engine/board.h) share memory: whether an all-reduce by values (price.h) costs no more than the algorithm
+ * that would do it otherwise, and what comes before that: agreeing on the order, or, by place, as much: nothing is agreed
+ * on, but a request, its group and its schedule are made. by_place: that algorithm is `shared`. Pure. */
+enum {
+    KOLO_PLAN_VALUE_RANKS = 9,     /* with more, there is no board */
+    KOLO_PLAN_VALUE_BYTES = 65536, /* larger tensors never go by values: their room is better spent on small ones */
+};
 bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model);
 
 #endif
