@@ -179,6 +179,31 @@ static void select__follows_the_prices(void **state)
     assert_string_equal(kolo_algorithm_select(&work, KOLO_ASSOCIATION_RING, &fast, NULL)->name, "ring");
 }
 
+static void values__pay_where_words_are_dear(void **state)
+{
+    (void)state;
+    kolo_plan_work work = {
+        .collective = KOLO_ALLREDUCE, .size = 3, .bytes = 64, .chunk_bytes = 65536, .window_bytes = 1 << 20};
+    for (int by_place = 0; by_place < 2; by_place++) {
+        kolo_price_model crowded = model, roomy = model;
+        crowded.flight_ns = 1e6;
+        roomy.flight_ns = roomy.step_ns = 1;
+        work.bytes = 64;
+        assert_true(kolo_plan_values_pay(&work, by_place, &model));
+        work.bytes = KOLO_PLAN_VALUE_BYTES;
+        assert_true(kolo_plan_values_pay(&work, by_place, &crowded));
+        assert_false(kolo_plan_values_pay(&work, by_place, &roomy));
+        work.bytes++;
+        assert_false(kolo_plan_values_pay(&work, by_place, &crowded));
+    }
+    work.bytes = 64;
+    work.size = KOLO_PLAN_VALUE_RANKS + 1;
+    assert_false(kolo_plan_values_pay(&work, false, &model));
+    work.size = 3;
+    work.collective = KOLO_REDUCE_SCATTER;
+    assert_false(kolo_plan_values_pay(&work, false, &model));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -192,6 +217,7 @@ int main(void)
         cmocka_unit_test(select__is_the_cheapest),
         cmocka_unit_test(select__forced),
         cmocka_unit_test(select__follows_the_prices),
+        cmocka_unit_test(values__pay_where_words_are_dear),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
