@@ -120,6 +120,9 @@ static kolo_status start_driver(kolo_context *ctx)
 static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
 {
     uint8_t card[KOLO_AGREEMENT_BYTES];
+    if (strlen(ctx->config.prices) >= KOLO_PRICE_TEXT)
+        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_PRICES has %zu characters; at most %d", strlen(ctx->config.prices),
+                         KOLO_PRICE_TEXT - 1);
     kolo_bytes own = {.data = card, .size = kolo_agreement_write(ctx, card)};
     if (rendezvous != NULL)
         KOLO_TRY(kolo_rendezvous_exchange(rendezvous, own.data, own.size, all));

@@ -5,12 +5,11 @@
 #include "base/error.h"
 #include "fit/fit.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* Measuring ends after this, with what there is. It takes a small part of it where nothing disturbs. */
-#define BUDGET_NS   (20 * KOLO_NS_PER_MS)
-/* A rank may be late for it. One that never comes fails the exchange after it. */
-#define PATIENCE_NS (1 * KOLO_NS_PER_S)
+#define BUDGET_NS (20 * KOLO_NS_PER_MS)
 
 kolo_status kolo_prices_choose(kolo_context *ctx, const char *text)
 {
@@ -18,7 +17,9 @@ kolo_status kolo_prices_choose(kolo_context *ctx, const char *text)
     ctx->prices_wanted = strcmp(text, "auto") == 0;
     if (ctx->prices_wanted || strcmp(text, "default") == 0)
         return KOLO_OK;
-    return kolo_price_parse(text, &ctx->prices);
+    KOLO_TRY(kolo_price_parse(text, &ctx->prices));
+    kolo_price_clamp(&ctx->prices);
+    return KOLO_OK;
 }
 
 /* The engine finds its windows as new. After all ranks are through with measuring. */
@@ -28,8 +29,28 @@ static void clean_window(const kolo_context *ctx)
         memset(ctx->ops->window(ctx->transport, ctx->job.rank), 0, KOLO_FIT_WINDOW_BYTES);
 }
 
-/* As text; "" where it did not work. */
-static void measure(const kolo_context *ctx, int64_t spin_ns, int32_t crowd, char text[KOLO_PRICE_TEXT])
+static bool job_failed(void *user)
+{
+    return kolo_engine_error(user) != NULL;
+}
+
+static kolo_status explain(const kolo_context *ctx, kolo_status status)
+{
+    const kolo_error *broken = kolo_engine_error(ctx->engine);
+    if (broken != NULL)
+        return kolo_error_adopt(broken);
+    char why[256];
+    snprintf(why, sizeof(why), "%.250s", kolo_error_current()->message);
+    return kolo_fail(
+        status,
+        "prices could not be measured: %s; if the ranks are only slow, allow more time (KOLO_INIT_TIMEOUT), "
+        "or do not measure (KOLO_PRICES=default)",
+        why);
+}
+
+/* As text. What was under way when it failed was taken back, and a transport need not work after that: so it is an
+ * error. */
+static kolo_status measure(const kolo_context *ctx, int64_t spin_ns, int32_t crowd, char text[KOLO_PRICE_TEXT])
 {
     kolo_fit_options options = {
         .ops = ctx->ops,
@@ -41,20 +62,22 @@ static void measure(const kolo_context *ctx, int64_t spin_ns, int32_t crowd, cha
         .spin_ns = spin_ns,
         .crowd = crowd,
         .budget_ns = BUDGET_NS,
-        .patience_ns = PATIENCE_NS,
+        .patience_ns = ctx->config.init_timeout_ns > 0 ? ctx->config.init_timeout_ns : INT64_MAX,
+        .failed = job_failed,
+        .user = ctx->engine,
     };
     kolo_price_model model = ctx->prices;
     size_t cache_bytes = kolo_topo_l3_bytes(ctx->topo);
     if (cache_bytes > 0)
         model.cache_bytes = (double)cache_bytes / ctx->local_size;
     int64_t start_ns = kolo_clock_now_ns();
-    text[0] = '\0';
-    if (kolo_fit(&options, &model) == KOLO_OK)
-        kolo_price_format(&model, text);
-    else
-        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "prices could not be measured: %s", kolo_error_current()->message);
+    kolo_status status = kolo_fit(&options, &model);
+    if (status != KOLO_OK)
+        return explain(ctx, status);
+    kolo_price_format(&model, text);
     kolo_log_write(&ctx->log, KOLO_LOG_DEBUG, "prices, measured in %.1f ms: %s",
                    (double)(kolo_clock_now_ns() - start_ns) / 1e6, text);
+    return KOLO_OK;
 }
 
 /* The median of those that ranks have found; so many ranks are enough for one. */
@@ -84,7 +107,7 @@ kolo_status kolo_prices_settle(kolo_context *ctx, kolo_rendezvous *rendezvous, k
 {
     char text[KOLO_PRICE_TEXT];
     if (ctx->prices_wanted) {
-        measure(ctx, spin_ns, crowd, text);
+        KOLO_TRY(measure(ctx, spin_ns, crowd, text));
         KOLO_TRY(kolo_rendezvous_exchange(rendezvous, text, strlen(text), all));
         clean_window(ctx);
         KOLO_TRY(agree(ctx, all));

@@ -55,10 +55,13 @@ void kolo_pool_give(kolo_pool *pool, void *block)
 
 void kolo_pool_empty(kolo_pool *pool)
 {
+    if (!enter(pool))
+        return; /* the process ends while a thread is here: what is kept, is kept */
     while (pool->first != NULL) {
         void *block = pool->first;
         pool->first = *(void **)block;
         free(block);
     }
     pool->count = 0;
+    leave(pool);
 }

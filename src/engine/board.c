@@ -22,14 +22,15 @@ _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what pl
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
                       kolo_transport *transport)
 {
-    size_t window = ops->window_bytes(transport), bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
+    size_t window = ops->window_bytes(transport) / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
+    size_t bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
     if (size > KOLO_BOARD_RANKS_MAX || bytes < (size_t)KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
         return;
     size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / 2 / KOLO_BOARD_LINE_BYTES;
     *board = (kolo_board){.rank = rank,
                           .size = size,
                           .ring = ring,
-                          .bytes = bytes,
+                          .bytes = ops->window_bytes(transport) - (window - bytes),
                           .cell_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX};
     board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
     for (int32_t r = 0; r < size; r++) {
@@ -67,10 +68,15 @@ static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
     return true;
 }
 
+bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, uint32_t slot)
+{
+    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
+    return board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS && !scales;
+}
+
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
                            bool by_value, kolo_cell *cell)
 {
-    bool has_card = board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS;
     if (board->size == 0)
         return KOLO_WAY_ORDER;
     if (operation->collective == KOLO_BARRIER)
@@ -81,8 +87,7 @@ kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, c
     if (by_value && operation->collective == KOLO_ALLREDUCE && piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
         find_cell(board, piece->count * element_bytes, cell))
         return KOLO_WAY_VALUE;
-    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
-    return has_card && !scales ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
+    return kolo_board_has_card(board, operation, slot) ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
 }
 
 /* ---- who has posted ---------------------------------------------------------------------------------- */

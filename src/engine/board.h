@@ -63,7 +63,7 @@ typedef struct kolo_post {
 typedef struct kolo_board {
     int32_t rank, size; /* size 0: not in use */
     const int32_t *ring;
-    size_t bytes;                             /* of each rank's part: half of its window */
+    size_t bytes;                             /* of each rank's part: half of its window, to the end */
     uint32_t cell_lines, cell_lines_used;     /* of each parity */
     char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells of even and of odd rounds */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
@@ -81,7 +81,9 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
  * by_value: an all-reduce shall go that way, if there is a cell for it. */
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
                            bool by_value, kolo_cell *cell);
-/* Whether the tensor lies in this rank's heap, where it can go by place. */
+/* Whether the operation may go by place at all with this slot; the same on all ranks. And: whether the tensor lies in this
+ * rank's heap, where it can go by place. */
+bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, uint32_t slot);
 bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece);
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */

@@ -98,7 +98,10 @@ void kolo_engine_accept(kolo_engine *engine, int64_t now_ns)
 {
     if (now_ns > engine->now_ns)
         engine->now_ns = engine->negotiation.now_ns = now_ns;
-    drain_queue(engine);
+    kolo_request *request;
+    for (size_t left = engine->options.queue_depth;
+         left > 0 && !engine->broken && (request = kolo_mpsc_pop(engine->queue)) != NULL; left--)
+        begin(engine, request);
     settle_count(engine);
 }
 

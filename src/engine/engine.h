@@ -54,10 +54,12 @@ void kolo_engine_set_prices(kolo_engine *engine, const kolo_price_model *model);
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);
 
-/* Takes what is queued, and posts or reports it; no more. For the token's holder, as a step. */
+/* Takes what is queued, and posts or reports it; no more, and nothing in a broken job, so that no callback is called. For
+ * the token's holder, as a step. */
 void kolo_engine_accept(kolo_engine *engine, int64_t now_ns);
 
-/* One step at `now_ns`. Returns how much happened; 0: nothing to do until a message, a submission, or the next alarm.
+/* One step at `now_ns`. Returns how much happened; 0, and kolo_engine_awake says no: nothing to do until a message, a
+ * submission, or the next alarm.
  */
 int kolo_engine_step(kolo_engine *engine, int64_t now_ns);
 /* Work has turned up without a message: look after arming the transport, and do not sleep then. */

@@ -205,7 +205,7 @@ static bool is_forced(const kolo_engine_options *options, kolo_collective collec
     return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0;
 }
 
-static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool has_private)
+static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool by_place)
 {
     const kolo_runner_env *env = &engine->env;
     kolo_plan_work work = {.collective = KOLO_ALLREDUCE,
@@ -213,7 +213,7 @@ static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool 
                            .bytes = piece->count * (int64_t)kolo_dtype_size(piece->type),
                            .chunk_bytes = env->chunk_bytes,
                            .window_bytes = (int64_t)engine->runners[0].window_bytes};
-    return kolo_plan_values_pay(&work, !has_private && engine->board.heap_bytes > 0, &env->model);
+    return kolo_plan_values_pay(&work, by_place, &env->model);
 }
 
 /* A forced algorithm's order of sums holds in every round. */
@@ -224,8 +224,9 @@ kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot,
     bool adds = request->operation.collective == KOLO_ALLREDUCE && request->operation.piece_count == 1;
     if (engine->board.size == 0 || is_forced(&engine->options, request->operation.collective))
         return KOLO_WAY_ORDER;
+    bool by_place = !has_private && kolo_board_has_card(&engine->board, &request->operation, slot);
     return kolo_board_assign(&engine->board, &request->operation, piece, slot,
-                             adds && values_pay(engine, piece, has_private), cell);
+                             adds && values_pay(engine, piece, by_place), cell);
 }
 
 bool kolo_posted_is_private(void *user, const kolo_request *request)

@@ -18,13 +18,16 @@ void kolo_watch(kolo_negotiation *negotiation, kolo_entry *entry)
 }
 
 /* Whose posts are reports not counted yet. While this rank's round is still at work, reports are of the next one, and
- * posts are not. */
+ * posts are not. So it is where somebody has both posted this round and described: nobody does that for one round, so
+ * the posts are complete, and only not yet seen to be. */
 static uint32_t uncounted_posts(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
     bool is_at_work = entry->head != NULL && entry->head->running;
     if (entry->have == 0 || entry->have == negotiation->all || is_at_work)
         return 0;
-    return negotiation->hooks.posted(negotiation->hooks.user, entry) & ~entry->have;
+    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry),
+             described = entry->have & ~entry->unchanged;
+    return (posted & described) != 0 ? 0 : posted & ~entry->have;
 }
 
 /* Posts of entries that others described count as reports of "unchanged". */

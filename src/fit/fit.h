@@ -23,16 +23,19 @@ typedef struct kolo_fit_options {
     const kolo_transport_ops *ops; /* NULL: measure what one rank can alone */
     kolo_transport *transport;     /* its postings' cookies are kolo_postings (engine/executor.h) */
     int32_t rank, size;
-    const int32_t *ring; /* ring[position] = rank */
-    bool is_shared;      /* all ranks share windows */
-    int64_t spin_ns;     /* how long to look for a peer before yielding to it; 0: it may need this very core */
-    int32_t crowd;       /* ranks on one core, at least 1: what a rank does itself takes so many times as long */
-    int64_t budget_ns;   /* after this, what has not been measured keeps its value */
-    int64_t patience_ns; /* for a peer that does not answer */
+    const int32_t *ring;        /* ring[position] = rank */
+    bool is_shared;             /* all ranks share windows */
+    int64_t spin_ns;            /* how long to look for a peer before yielding to it; 0: it may need this very core */
+    int32_t crowd;              /* ranks on one core, at least 1: what a rank does itself takes so many times as long */
+    int64_t budget_ns;          /* after this, what has not been measured keeps its value */
+    int64_t patience_ns;        /* for a peer that does not answer */
+    bool (*failed)(void *user); /* the job is over: then do not wait; may be NULL */
+    void *user;
 } kolo_fit_options;
 
 /* Replaces the numbers of *model that could be measured, cache_bytes never. KOLO_ERR_TIMEOUT when a peer did not
- * answer, KOLO_ERR_MEMORY, or the transport's own error: then *model is untouched. */
+ * answer, KOLO_ERR_PEER when `failed` said so, KOLO_ERR_MEMORY, or the transport's own error: then *model is untouched,
+ * and the transport may not be used any more, since what was under way had to be taken back. */
 KOLO_NODISCARD kolo_status kolo_fit(const kolo_fit_options *options, kolo_price_model *model);
 
 #endif

@@ -96,6 +96,7 @@ kolo_status fit_local(fit *f)
     kolo_samples_price(&reductions, KOLO_FIT_PIECE_BYTES, crowd, &f->model.reduce_ns);
     /* Each byte comes from memory, and so does the room for its copy. */
     kolo_samples_price(&far_copies, 2 * KOLO_FIT_PIECE_BYTES, crowd, &f->model.memory_ns);
-    f->model.memory_ns -= f->model.copy_ns / 2;
+    if (far_copies.count > 0)
+        f->model.memory_ns -= f->model.copy_ns / 2;
     return status;
 }

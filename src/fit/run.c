@@ -36,6 +36,8 @@ kolo_status fit_run(fit *f, double *ns)
         now_ns = kolo_clock_now_ns();
         if (events > 0 && !f->executor.canceled)
             moved_ns = now_ns;
+        else if (options->failed != NULL && options->failed(options->user))
+            take_back(f, KOLO_ERR_PEER);
         else if (f->executor.canceled || now_ns - start_ns > options->patience_ns)
             take_back(f, KOLO_ERR_TIMEOUT); /* of no effect where a step has failed before */
         else if (now_ns - moved_ns >= options->spin_ns)

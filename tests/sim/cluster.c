@@ -88,9 +88,10 @@ void cluster_step(cluster *c, int32_t rank)
 {
     if (c->crashed[rank])
         return;
-    while (kolo_engine_step(c->engines[rank], kolo_sim_now(c->sim)) > 0)
-        continue;
-    assert_false(kolo_engine_awake(c->engines[rank]));
+    enum { STEPS_MAX = 1 << 20 };
+    for (int steps = 0;
+         kolo_engine_step(c->engines[rank], kolo_sim_now(c->sim)) > 0 || kolo_engine_awake(c->engines[rank]);)
+        assert_true(++steps < STEPS_MAX);
     int64_t alarm_ns = kolo_engine_alarm_ns(c->engines[rank]);
     if (alarm_ns != INT64_MAX && alarm_ns != c->alarm_ns[rank])
         kolo_sim_wake_at(c->sim, rank, alarm_ns);
