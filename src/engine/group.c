@@ -92,40 +92,51 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
     return KOLO_OK;
 }
 
-static kolo_group *group_create(const batch *all, uint32_t index, size_t first)
+static kolo_group *group_create(const batch *all, size_t first, size_t members)
 {
-    size_t members = 0;
-    for (size_t i = first; i < all->count; i++)
-        members += all->items[i].group == index;
     kolo_group *group = calloc(1, sizeof(*group) + members * sizeof(kolo_member));
     if (group == NULL)
         return NULL;
-    const kolo_member *lead = &all->members[first];
-    group->operation = lead->request->operation;
-    group->type = lead->piece->type;
+    group->operation = all->members[first].request->operation;
+    group->type = all->members[first].piece->type;
     group->association = all->associations[first];
-    for (size_t i = first; i < all->count; i++)
-        if (all->items[i].group == index)
-            group->members[group->member_count++] = all->members[i];
     return group;
 }
 
 /* Groups are numbered by their first item, so one pass finds each group's first item in order. */
-static kolo_status link_groups(const batch *all, uint32_t *next_number, kolo_group **first)
+static kolo_status link_groups(const batch *all, const size_t *sizes, kolo_group **groups, uint32_t *next_number,
+                               kolo_group **first)
 {
     kolo_group **end = first;
-    uint32_t made = 0;
     for (size_t i = 0; i < all->count; i++) {
-        if (all->items[i].group != made)
-            continue;
-        kolo_group *group = group_create(all, made++, i);
-        if (group == NULL)
-            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
-        group->number = (*next_number)++;
-        *end = group;
-        end = &group->next;
+        uint32_t index = all->items[i].group;
+        if (groups[index] == NULL) {
+            if ((groups[index] = group_create(all, i, sizes[index])) == NULL)
+                return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+            groups[index]->number = (*next_number)++;
+            *end = groups[index];
+            end = &groups[index]->next;
+        }
+        groups[index]->members[groups[index]->member_count++] = all->members[i];
     }
     return KOLO_OK;
+}
+
+static kolo_status make_groups(const batch *all, size_t count, uint32_t *next_number, kolo_group **first)
+{
+    size_t *sizes = calloc(count + 1, sizeof(*sizes));
+    kolo_group **groups = calloc(count + 1, sizeof(*groups));
+    kolo_status status = KOLO_OK;
+    if (sizes == NULL || groups == NULL) {
+        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for %zu fusion groups", count);
+    } else {
+        for (size_t i = 0; i < all->count; i++)
+            sizes[all->items[i].group]++;
+        status = link_groups(all, sizes, groups, next_number, first);
+    }
+    free(sizes);
+    free(groups);
+    return status;
 }
 
 kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests, size_t count,
@@ -148,8 +159,8 @@ kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *cons
     } else {
         flatten(policy, requests, count, &all);
         int64_t worth_bytes = kolo_fusion_worth_bytes(policy->size, policy->is_shared, &policy->model);
-        kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, worth_bytes);
-        status = link_groups(&all, next_number, first);
+        size_t groups = kolo_fusion_plan(all.items, all.count, policy->fusion_bytes, worth_bytes);
+        status = make_groups(&all, groups, next_number, first);
     }
     while (status != KOLO_OK && *first != NULL) {
         kolo_group *next = (*first)->next;
