@@ -3,8 +3,9 @@ import unittest
 
 from support import EngineCase, thinned
 
-# Bytes. 4152: a cell of small tensors; lines, pages, frames of the rings.
-CELLS = (1, 8, 63, 64, 65, 4088, 4096, 4104, 4144, 4152, 4160, 4168)
+# Bytes. A cell's first line holds 56, the longest cell 65536; lines, pages, frames of the rings.
+CELLS = (1, 8, 55, 56, 57, 63, 64, 65, 4088, 4096, 4104, 4160)
+LONGEST_CELL = 65536
 
 
 def slices(chunk):
@@ -18,6 +19,7 @@ class Sizes(EngineCase):
             with self.subTest(ranks=ranks):
                 for batch in (1, 16):
                     self.passes(ranks, "edges", "around", batch, *CELLS)
+                self.passes(ranks, "edges", "around", 2, LONGEST_CELL)
 
     def test_chunks_and_slices(self):
         for ranks in thinned((2, 3, 4, 5)):
