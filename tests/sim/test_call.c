@@ -2,6 +2,7 @@
  * requests: complete at once, adopted, refused; when somebody disagrees or dies; and random programs. A failure of
  * these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
 #include "sim/cluster.h"
+#include "sim/replay.h"
 
 #include "base/clock.h"
 #include "engine/call.h"
@@ -315,8 +316,6 @@ static void call__whose_peer_died_or_stays_away_ends(void **state)
 
 /* ---- random programs ------------------------------------------------------------------------------------------------ */
 
-static uint64_t current_seed;
-
 /* What all ranks do, one after the other; now and then a name gets another length, on both sides of what is small. */
 static int64_t count_at(uint64_t seed, int64_t step, int *name)
 {
@@ -391,20 +390,7 @@ static void run_program(uint64_t seed)
 static void random_programs__of_calls_and_requests_are_right(void **state)
 {
     (void)state;
-    const char *one = getenv("SIM_SEED"), *many = getenv("SIM_SEEDS");
-    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
-    uint64_t count = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 10) : SEEDS;
-    for (current_seed = first; current_seed < first + count; current_seed++)
-        run_program(current_seed);
-    current_seed = 0;
-}
-
-static int tell_seed(void **state)
-{
-    (void)state;
-    if (current_seed != 0)
-        fprintf(stderr, "replay with SIM_SEED=%llu\n", (unsigned long long)current_seed);
-    return 0;
+    replay_seeds(SEEDS, run_program);
 }
 
 int main(void)
@@ -415,7 +401,7 @@ int main(void)
         cmocka_unit_test(call__is_refused_where_something_stands_in_the_way),
         cmocka_unit_test(call__that_others_disagree_with_fails_on_all),
         cmocka_unit_test(call__whose_peer_died_or_stays_away_ends),
-        cmocka_unit_test_teardown(random_programs__of_calls_and_requests_are_right, tell_seed),
+        cmocka_unit_test_teardown(random_programs__of_calls_and_requests_are_right, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -233,8 +233,7 @@ static void broken_job__ends_what_works_on_places_in_the_same_step(void **state)
     (void)state;
     cluster net;
     kolo_request *w[2], *v[2];
-    cluster_init(&net, &(cluster_options){
-                           .size = 2, .seed = 1, .window_bytes = 8 << 20, .heap_bytes = 1 << 20});
+    cluster_init(&net, &(cluster_options){.size = 2, .seed = 1, .window_bytes = 8 << 20, .heap_bytes = 1 << 20});
     for (int round = 0; round < 2; round++) {
         for (int32_t r = 0; r < 2; r++) {
             submit_large(&net, r, "w", true, &w[r]);

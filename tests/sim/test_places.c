@@ -2,6 +2,7 @@
  * every result right and of the same bits as without heaps; and what becomes of them when a rank dies. A failure prints
  * the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
 #include "sim/job.h"
+#include "sim/replay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,8 +13,6 @@
 #include <cmocka.h>
 
 enum { EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 60, SMALL_BYTES = 4152 };
-
-static uint64_t current_seed;
 
 /* ---- what the job does -------------------------------------------------------------------------------------- */
 
@@ -108,16 +107,6 @@ static uint64_t run_job(const job *work, uint64_t timing_seed, uint64_t shared_p
     return hash;
 }
 
-static void each_seed(void (*run)(uint64_t seed))
-{
-    const char *one = getenv("SIM_SEED"), *many = getenv("SIM_SEEDS");
-    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
-    uint64_t count = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 10) : SEEDS;
-    for (current_seed = first; current_seed < first + count; current_seed++)
-        run(current_seed);
-    current_seed = 0;
-}
-
 static void compare(uint64_t seed)
 {
     kolo_rng rng = {.state = seed};
@@ -133,7 +122,7 @@ static void compare(uint64_t seed)
 static void random_jobs__have_the_same_bits_wherever_tensors_lie(void **state)
 {
     (void)state;
-    each_seed(compare);
+    replay_seeds(SEEDS, compare);
 }
 
 /* ---- a rank dies -------------------------------------------------------------------------------------------- */
@@ -168,22 +157,14 @@ static void crash(uint64_t seed)
 static void crash__ends_every_request_and_names_the_dead_rank(void **state)
 {
     (void)state;
-    each_seed(crash);
-}
-
-static int tell_seed(void **state)
-{
-    (void)state;
-    if (current_seed != 0)
-        fprintf(stderr, "replay with SIM_SEED=%llu\n", (unsigned long long)current_seed);
-    return 0;
+    replay_seeds(SEEDS, crash);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(random_jobs__have_the_same_bits_wherever_tensors_lie, tell_seed),
-        cmocka_unit_test_teardown(crash__ends_every_request_and_names_the_dead_rank, tell_seed),
+        cmocka_unit_test_teardown(random_jobs__have_the_same_bits_wherever_tensors_lie, replay_tell),
+        cmocka_unit_test_teardown(crash__ends_every_request_and_names_the_dead_rank, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,6 +2,7 @@
  * the timing and fusion, no deadlock, silence afterwards. A failure prints the seed: SIM_SEED=n replays it,
  * SIM_SEEDS=n runs more. */
 #include "sim/job.h"
+#include "sim/replay.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,9 +12,7 @@
 
 #include <cmocka.h>
 
-enum { COUNT_MAX = 400, ROUNDS_MAX = 5, EVENTS_MAX = 5 * 1000 * 1000 };
-
-static uint64_t current_seed;
+enum { COUNT_MAX = 400, ROUNDS_MAX = 5, EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 1000 };
 
 static void draw_job(job *work, kolo_rng *rng)
 {
@@ -77,36 +76,26 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
     return hash;
 }
 
+static void run_seed(uint64_t seed)
+{
+    kolo_rng rng = {.state = seed};
+    job work;
+    draw_job(&work, &rng);
+    uint64_t hash = run_job(&work, kolo_rng_next(&rng));
+    if (seed % 4 == 0 && run_job(&work, kolo_rng_next(&rng)) != hash)
+        fail_msg("other timing, other bits");
+}
+
 static void random_jobs__are_right_and_deterministic(void **state)
 {
     (void)state;
-    const char *one = getenv("SIM_SEED"), *many = getenv("SIM_SEEDS");
-    uint64_t first = one != NULL ? strtoull(one, NULL, 10) : 1;
-    uint64_t count = one != NULL ? 1 : many != NULL ? strtoull(many, NULL, 10) : 1000;
-    for (uint64_t seed = first; seed < first + count; seed++) {
-        current_seed = seed;
-        kolo_rng rng = {.state = seed};
-        job work;
-        draw_job(&work, &rng);
-        uint64_t hash = run_job(&work, kolo_rng_next(&rng));
-        if (seed % 4 == 0 && run_job(&work, kolo_rng_next(&rng)) != hash)
-            fail_msg("other timing, other bits");
-    }
-    current_seed = 0;
-}
-
-static int tell_seed(void **state)
-{
-    (void)state;
-    if (current_seed != 0)
-        fprintf(stderr, "replay with SIM_SEED=%llu\n", (unsigned long long)current_seed);
-    return 0;
+    replay_seeds(SEEDS, run_seed);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(random_jobs__are_right_and_deterministic, tell_seed),
+        cmocka_unit_test_teardown(random_jobs__are_right_and_deterministic, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
