@@ -6,6 +6,7 @@
 #include "base/codec.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -82,20 +83,29 @@ static kolo_status read_card(int32_t rank, kolo_bytes bytes, card *out)
     return kolo_place_decode(place, size, &out->place);
 }
 
+static void warn_of(const kolo_context *ctx, const char *variable, bool same, const char *theirs)
+{
+    if (!same)
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "%s differs from rank 0's, which holds for the job: %s", variable,
+                       theirs);
+}
+
+static void warn_of_number(const kolo_context *ctx, const char *variable, int64_t own, int64_t theirs)
+{
+    char text[32];
+    snprintf(text, sizeof(text), "%lld", (long long)theirs);
+    warn_of(ctx, variable, own == theirs, text);
+}
+
 static void warn_if_different(const kolo_context *ctx, const card *first)
 {
     const kolo_config *own = &ctx->config;
-    bool same = own->chunk_bytes == first->chunk_bytes && own->fusion_bytes == first->fusion_bytes &&
-                own->groups_in_flight == first->groups_in_flight && strcmp(own->algorithm, first->algorithm) == 0 &&
-                strcmp(own->broadcast, first->broadcast) == 0 && strcmp(own->prices, first->prices) == 0;
-    if (!same)
-        kolo_log_write(
-            &ctx->log, KOLO_LOG_WARN,
-            "KOLO_CHUNK, KOLO_FUSION, KOLO_GROUPS_IN_FLIGHT, KOLO_ALGORITHM, KOLO_BROADCAST and KOLO_PRICES "
-            "differ from rank 0's; rank 0's hold for the job: chunk %lld, fusion %lld, groups in flight %lld, "
-            "algorithm %s, broadcast %s, prices %s",
-            (long long)first->chunk_bytes, (long long)first->fusion_bytes, (long long)first->groups_in_flight,
-            first->algorithm, first->broadcast, first->prices);
+    warn_of_number(ctx, "KOLO_CHUNK", own->chunk_bytes, first->chunk_bytes);
+    warn_of_number(ctx, "KOLO_FUSION", own->fusion_bytes, first->fusion_bytes);
+    warn_of_number(ctx, "KOLO_GROUPS_IN_FLIGHT", own->groups_in_flight, first->groups_in_flight);
+    warn_of(ctx, "KOLO_ALGORITHM", strcmp(own->algorithm, first->algorithm) == 0, first->algorithm);
+    warn_of(ctx, "KOLO_BROADCAST", strcmp(own->broadcast, first->broadcast) == 0, first->broadcast);
+    warn_of(ctx, "KOLO_PRICES", strcmp(own->prices, first->prices) == 0, first->prices);
 }
 
 /* By name, if it can do this collective, wherever the tensors lie. */

@@ -121,6 +121,17 @@ static const row *find(const char *name, size_t size)
     return NULL;
 }
 
+static kolo_status refuse(const row *found, const char *entry, size_t size)
+{
+    char least[32], most[32];
+    char *(*format)(int64_t, char *, size_t) = found->unit == BYTES ? kolo_format_size : kolo_format_time;
+    format((int64_t)found->least, least, sizeof(least));
+    format((int64_t)found->most, most, sizeof(most));
+    return kolo_fail(KOLO_ERR_CONFIG, "KOLO_PRICES: '%.*s' is not a %s from %s to %s%s", (int)(size < 64 ? size : 64),
+                     entry, found->unit == BYTES ? "size" : "time", least, most,
+                     found->unit == TIME_PER_MIB ? ", of 1 MiB" : "");
+}
+
 /* "name=value", `size` characters of it. */
 static kolo_status parse_one(const char *entry, size_t size, kolo_price_model *model)
 {
@@ -136,11 +147,7 @@ static kolo_status parse_one(const char *entry, size_t size, kolo_price_model *m
         memcpy(value, entry + name_size + 1, value_size);
     bool ok = found->unit == BYTES ? kolo_parse_size(value, &number) : kolo_parse_time(value, &number);
     if (!ok || (double)number < found->least || (double)number > found->most)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_PRICES: '%.*s' is not %s within %s", (int)(size < 64 ? size : 64),
-                         entry, found->unit == BYTES ? "a size like 8M" : "a time like 250ns",
-                         found->unit == BYTES          ? "64K and 1T"
-                         : found->unit == TIME_PER_MIB ? "1us and 100ms for 1 MiB"
-                                                       : "what such a thing takes");
+        return refuse(found, entry, size);
     set(model, found, (double)number);
     return KOLO_OK;
 }

@@ -76,9 +76,27 @@ static bool extend(kolo_transport *t, size_t end)
     return true;
 }
 
+/* Under the lock. Whether there is memory for every rank: as for the segments, all ranks ask at the same time, so each
+ * counts them all. Asking takes as long as filling many pages; so a small part of what there was is not asked for again. */
+static bool has_room(kolo_transport *t, size_t bytes)
+{
+    enum { PART = 16 };
+    if (bytes > t->heap.room) {
+        uint64_t room = shm_room_bytes("") / (uint64_t)t->guard.env.size;
+        if (bytes > room)
+            return false;
+        t->heap.room = (size_t)(room - bytes) / PART;
+        return true;
+    }
+    t->heap.room -= bytes;
+    return true;
+}
+
 /* Under the lock. *bytes are rounded up. */
 static kolo_status take(kolo_transport *t, size_t *bytes, size_t *offset)
 {
+    if (!has_room(t, *bytes))
+        return refuse(t, *bytes, "there is not so much memory available for every rank");
     size_t asked = *bytes, unit = asked >= SHM_HUGE_PAGE ? SHM_HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
     if (!kolo_ranges_take(&t->heap.ranges, unit, bytes, offset))
         return refuse(t, asked, "there is no such room left; more KOLO_SHM_HEAP helps");
@@ -107,9 +125,6 @@ kolo_status shm_heap_alloc(kolo_transport *t, size_t bytes, void **memory)
         return kolo_guard_refuse(&t->guard.env, KOLO_ERR_STATE, "the transport is not connected yet");
     if (bytes == 0)
         return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID, "a tensor of 0 bytes needs no memory");
-    /* As for the segments: all ranks ask at the same time, so each counts them all. */
-    if (bytes > shm_room_bytes("") / (uint64_t)t->guard.env.size)
-        return refuse(t, bytes, "there is not so much memory available for every rank");
     size_t offset, rounded = bytes;
     pthread_mutex_lock(&t->heap.lock);
     kolo_status status = take(t, &rounded, &offset);
