@@ -88,8 +88,6 @@ static kolo_status agree(kolo_context *ctx, const kolo_bytes *all)
     int32_t stride = (ctx->job.size - 1) / KOLO_PRICE_MEDIAN_MAX + 1;
     for (int32_t r = 0; r < ctx->job.size; r += stride) {
         char text[KOLO_PRICE_TEXT] = "";
-        if (all[r].size == 0)
-            continue;
         if (all[r].size >= sizeof(text))
             return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent prices of %zu bytes", r, all[r].size);
         memcpy(text, all[r].data, all[r].size);
@@ -97,8 +95,7 @@ static kolo_status agree(kolo_context *ctx, const kolo_bytes *all)
         if (kolo_price_parse(text, &models[count++]) != KOLO_OK)
             return kolo_fail(KOLO_ERR_PROTOCOL, "the prices of rank %d do not decode", r);
     }
-    if (count > 0)
-        kolo_price_median(models, count, &ctx->prices);
+    kolo_price_median(models, count, &ctx->prices);
     return KOLO_OK;
 }
 
