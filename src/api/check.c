@@ -35,16 +35,16 @@ static kolo_status read_struct(const char *type, const void *given, size_t given
     return KOLO_OK;
 }
 
-kolo_status kolo_args_read(const kolo_args *given, kolo_args *args)
+kolo_status kolo_args_read(const kolo_args *given, kolo_args *copy, const kolo_args **args)
 {
     if (given == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "args is NULL");
-    if (given->struct_size == sizeof(*args)) {
-        *args = *given;
+    *args = given;
+    if (given->struct_size == sizeof(*copy))
         return KOLO_OK;
-    }
-    *args = (kolo_args)KOLO_ARGS_INIT;
-    return read_struct("kolo_args", given, given->struct_size, sizeof(*args), args, sizeof(*args));
+    *args = copy;
+    *copy = (kolo_args)KOLO_ARGS_INIT;
+    return read_struct("kolo_args", given, given->struct_size, sizeof(*copy), copy, sizeof(*copy));
 }
 
 kolo_status kolo_init_args_read(const kolo_init_args *given, kolo_init_args *args)
@@ -320,8 +320,30 @@ static kolo_status check_spans(const span *spans, size_t count)
     return KOLO_OK;
 }
 
+/* The usual group: in place, and one tensor behind the other, or before it. */
+static bool is_in_order(const kolo_piece *pieces, size_t count)
+{
+    bool forwards = true, backwards = true;
+    uintptr_t begin = 0, end = 0;
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t at = (uintptr_t)pieces[i].output,
+                  bytes = (uintptr_t)pieces[i].count * kolo_dtype_size(pieces[i].type);
+        if (bytes == 0)
+            continue;
+        if (pieces[i].input != pieces[i].output)
+            return false;
+        forwards = forwards && at >= end;
+        backwards = backwards && (end == 0 || at + bytes <= begin);
+        begin = at;
+        end = at + bytes;
+    }
+    return forwards || backwards;
+}
+
 kolo_status kolo_check_group(const kolo_piece *pieces, size_t count)
 {
+    if (is_in_order(pieces, count))
+        return KOLO_OK;
     span *memory = malloc(4 * count * sizeof(*memory)), *spans = memory, *other = memory + 2 * count;
     if (memory == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);

@@ -5,9 +5,9 @@
 
 #include "engine/request.h"
 
-/* Copies a user's args struct of the size it claims: fields the user does not know are zero, bytes we do not know must
- * be. */
-KOLO_NODISCARD kolo_status kolo_args_read(const kolo_args *given, kolo_args *args);
+/* A user's args struct of the size it claims: fields the user does not know are zero, bytes we do not know must be. *args:
+ * the struct itself, or if its size is another than ours, the copy. */
+KOLO_NODISCARD kolo_status kolo_args_read(const kolo_args *given, kolo_args *copy, const kolo_args **args);
 KOLO_NODISCARD kolo_status kolo_init_args_read(const kolo_init_args *given, kolo_init_args *args);
 
 /* Name, operator, root, factors; `size`: ranks of the job. */

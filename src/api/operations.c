@@ -145,9 +145,10 @@ static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, co
 
 static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo_args *given, kolo_request **request)
 {
-    kolo_args args;
-    KOLO_TRY(kolo_args_read(given, &args));
-    return named(run_checked(ctx, collective, &args, request), args.name);
+    kolo_args copy;
+    const kolo_args *args;
+    KOLO_TRY(kolo_args_read(given, &copy, &args));
+    return named(run_checked(ctx, collective, args, request), args->name);
 }
 
 static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args,
@@ -185,14 +186,15 @@ kolo_status kolo_allgather(kolo_context *ctx, const kolo_args *args, kolo_reques
 
 static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_request **request)
 {
-    kolo_args args = KOLO_ARGS_INIT;
+    kolo_args copy = KOLO_ARGS_INIT;
+    const kolo_args *args = &copy;
     kolo_operation operation;
     if (given != NULL)
-        KOLO_TRY(kolo_args_read(given, &args));
-    kolo_status status = kolo_check_operation(KOLO_BARRIER, &args, ctx->job.size, &operation);
+        KOLO_TRY(kolo_args_read(given, &copy, &args));
+    kolo_status status = kolo_check_operation(KOLO_BARRIER, args, ctx->job.size, &operation);
     if (status == KOLO_OK)
-        status = submit(ctx, &args, &operation, NULL, NULL, NULL, request);
-    return named(status, args.name);
+        status = submit(ctx, args, &operation, NULL, NULL, NULL, request);
+    return named(status, args->name);
 }
 
 kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -206,67 +208,73 @@ kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request 
 
 /* ---- groups ------------------------------------------------------------------------------------------------- */
 
+/* Of all tensors of a group, in one piece of memory. */
 typedef struct piece_lists {
     kolo_piece *pieces;
-    kolo_args *args; /* copies: shapes are pointed to */
-    int32_t *ndims;
     const int64_t **shapes;
+    int32_t *ndims;
 } piece_lists;
 
-static kolo_status check_pieces(kolo_context *ctx, const kolo_args *given, size_t count, kolo_operation *operation,
-                                piece_lists *lists)
+static bool reserve_lists(piece_lists *lists, size_t count)
 {
+    char *memory = malloc(count * (sizeof(*lists->pieces) + sizeof(*lists->shapes) + sizeof(*lists->ndims)));
+    lists->pieces = (kolo_piece *)(void *)memory;
+    lists->shapes = (const int64_t **)(void *)(memory + count * sizeof(*lists->pieces));
+    lists->ndims = (int32_t *)(void *)(memory + count * (sizeof(*lists->pieces) + sizeof(*lists->shapes)));
+    return memory != NULL;
+}
+
+static kolo_status refuse_piece(kolo_status status, size_t index)
+{
+    char detail[600];
+    snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
+    return kolo_fail(status, "tensor %zu of the group: %s", index, detail);
+}
+
+static kolo_status check_pieces(kolo_context *ctx, const kolo_args *first, const kolo_args *given, size_t count,
+                                kolo_operation *operation, piece_lists *lists)
+{
+    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, first, ctx->job.size, operation));
     /* Elements are as far apart as the caller's version of the struct is long. */
     const char *at = (const char *)given;
     for (size_t i = 0; i < count; i++, at += given->struct_size) {
         const kolo_tensor *shape_of = NULL;
-        KOLO_TRY(kolo_args_read((const kolo_args *)(const void *)at, &lists->args[i]));
-        if (lists->args[i].struct_size != given->struct_size)
+        kolo_args copy;
+        const kolo_args *args = (const kolo_args *)(const void *)at;
+        KOLO_TRY(kolo_args_read(args, &copy, &args));
+        if (args->struct_size != given->struct_size)
             return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", i,
-                             lists->args[i].struct_size, given->struct_size);
-        if (i == 0)
-            KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, &lists->args[0], ctx->job.size, operation));
+                             args->struct_size, given->struct_size);
         kolo_status status =
-            kolo_check_piece(operation, &lists->args[i], ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
-        if (status != KOLO_OK) {
-            char detail[600];
-            snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
-            return kolo_fail(status, "tensor %zu of the group: %s", i, detail);
-        }
+            kolo_check_piece(operation, args, ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
+        if (status != KOLO_OK)
+            return refuse_piece(status, i);
         lists->ndims[i] = shape_of->ndim;
         lists->shapes[i] = shape_of->shape;
     }
+    operation->piece_count = count;
     return kolo_check_group(lists->pieces, count);
 }
 
-static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t count, kolo_request **request)
 {
-    if (args == NULL || count == 0 || count > KOLO_PIECES_MAX)
+    if (given == NULL || count == 0 || count > KOLO_PIECES_MAX)
         return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count,
-                         args == NULL ? ", and args is NULL" : "");
-    piece_lists lists = {
-        .pieces = calloc(count, sizeof(*lists.pieces)),
-        .args = calloc(count, sizeof(*lists.args)),
-        .ndims = calloc(count, sizeof(*lists.ndims)),
-        .shapes = calloc(count, sizeof(*lists.shapes)),
-    };
+                         given == NULL ? ", and args is NULL" : "");
+    kolo_args copy;
+    const kolo_args *first;
+    piece_lists lists;
     kolo_operation operation;
-    kolo_status status;
-    if (lists.pieces == NULL || lists.args == NULL || lists.ndims == NULL || lists.shapes == NULL)
+    KOLO_TRY(kolo_args_read(given, &copy, &first));
+    kolo_status status = KOLO_OK;
+    if (!reserve_lists(&lists, count))
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
-    else
-        status = check_pieces(ctx, args, count, &operation, &lists);
-    if (status == KOLO_OK) {
-        operation.piece_count = count;
-        status = submit(ctx, &lists.args[0], &operation, lists.pieces, lists.ndims, lists.shapes, request);
-    }
-    if (lists.args != NULL)
-        status = named(status, lists.args[0].name);
+    if (status == KOLO_OK)
+        status = check_pieces(ctx, first, given, count, &operation, &lists);
+    if (status == KOLO_OK)
+        status = submit(ctx, first, &operation, lists.pieces, lists.ndims, lists.shapes, request);
     free(lists.pieces);
-    free(lists.args);
-    free(lists.ndims);
-    free(lists.shapes);
-    return status;
+    return named(status, first->name);
 }
 
 kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)

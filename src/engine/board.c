@@ -1,21 +1,14 @@
 /* board.c - see board.h. */
 #include "engine/board.h"
 
-#include "base/error.h"
-#include "engine/extent.h"
+#include "engine/card.h"
+#include "plan/slice.h"
 #include "reduce/reduce.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* The flag line of each rank that holds its counter: the last one, far from the runners'. */
 enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, FLAGS_PER_LINE = 8 };
-
-typedef struct card {
-    uint64_t round, input, output;
-    _Alignas(KOLO_BOARD_CARD_BYTES / 2) uint64_t flags[KOLO_FLAG_COUNT];
-} card;
-_Static_assert(sizeof(card) == KOLO_BOARD_CARD_BYTES, "two cache lines");
 
 _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
 
@@ -30,6 +23,8 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
     *board = (kolo_board){.rank = rank,
                           .size = size,
                           .ring = ring,
+                          .ops = ops,
+                          .transport = transport,
                           .bytes = ops->window_bytes(transport) - (window - bytes),
                           .cell_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX};
     board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
@@ -68,26 +63,24 @@ static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
     return true;
 }
 
-bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, uint32_t slot)
-{
-    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
-    return board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS && !scales;
-}
-
-kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
-                           bool by_value, kolo_cell *cell)
+/* Tensors that are private now may lie in the heap the next time, so one of them is looked at each time; for a group,
+ * that would take too long. */
+kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, kolo_ways ways,
+                           kolo_cell *cell)
 {
     if (board->size == 0)
         return KOLO_WAY_ORDER;
     if (operation->collective == KOLO_BARRIER)
         return find_cell(board, 0, cell) ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
-    if (operation->piece_count != 1 || piece->count == 0)
+    if (operation->piece_count > 1)
+        return ways.has_card && !ways.has_private ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
+    if (piece->count == 0)
         return KOLO_WAY_ORDER;
     int64_t element_bytes = (int64_t)kolo_dtype_size(piece->type);
-    if (by_value && operation->collective == KOLO_ALLREDUCE && piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
-        find_cell(board, piece->count * element_bytes, cell))
+    if (ways.by_value && operation->collective == KOLO_ALLREDUCE &&
+        piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes && find_cell(board, piece->count * element_bytes, cell))
         return KOLO_WAY_VALUE;
-    return kolo_board_has_card(board, operation, slot) ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
+    return ways.has_card ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
 }
 
 /* ---- who has posted ---------------------------------------------------------------------------------- */
@@ -96,12 +89,6 @@ static char *cell_of(const kolo_board *board, int32_t rank, const kolo_post *pos
 {
     size_t line = (post->round & 1) * (size_t)board->cell_lines + post->cell;
     return board->parts[rank] + KOLO_BOARD_CARDS_BYTES + line * KOLO_BOARD_LINE_BYTES;
-}
-
-static card *card_of(const kolo_board *board, int32_t rank, const kolo_post *post)
-{
-    card *cards = (card *)(void *)board->parts[rank];
-    return &cards[(size_t)post->slot * 2 + (post->round & 1)];
 }
 
 static char *payload_of(const kolo_board *board, int32_t rank, const kolo_post *post, const kolo_piece *piece)
@@ -113,7 +100,7 @@ static char *payload_of(const kolo_board *board, int32_t rank, const kolo_post *
 static uint64_t *round_of(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
     return post->way == KOLO_WAY_VALUE ? (uint64_t *)(void *)cell_of(board, rank, post)
-                                       : &card_of(board, rank, post)->round;
+                                       : &kolo_card_of(board, rank, post)->round;
 }
 
 /* In place of the round itself. */
@@ -204,76 +191,4 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
         void *dst = (char *)piece->output + offset;
         kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)board->size, (size_t)slice.count);
     }
-}
-
-/* ---- by place ---------------------------------------------------------------------------------------- */
-
-static bool is_in_heap(const kolo_board *board, uint64_t offset, int64_t count, size_t element_bytes)
-{
-    uint64_t bytes = (uint64_t)count * element_bytes;
-    return offset <= board->heap_bytes && bytes <= board->heap_bytes - offset;
-}
-
-static uint64_t offset_of(const kolo_board *board, const void *address)
-{
-    return (uint64_t)((uintptr_t)address - board->heaps[board->rank]);
-}
-
-bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece)
-{
-    if (board->heap_bytes == 0)
-        return false;
-    size_t element_bytes = kolo_dtype_size(piece->type);
-    kolo_extent extent =
-        kolo_extent_of(operation->collective, piece->count, board->size, board->rank, piece->input == piece->output);
-    return is_in_heap(board, offset_of(board, piece->input), extent.input.count, element_bytes) &&
-           is_in_heap(board, offset_of(board, piece->output), extent.output.count, element_bytes);
-}
-
-bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *piece)
-{
-    if (!kolo_board_holds(board, operation, piece))
-        return false;
-    card *own = card_of(board, board->rank, post);
-    uint64_t *counter = board->counters[board->rank];
-    own->input = offset_of(board, piece->input);
-    own->output = offset_of(board, piece->output);
-    __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
-    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
-    return true;
-}
-
-static kolo_status refuse(int32_t rank)
-{
-    kolo_status status =
-        kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
-    snprintf(kolo_error_current()->ranks, sizeof(kolo_error_current()->ranks), "%d", rank);
-    return status;
-}
-
-kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                                   const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags)
-{
-    size_t element_bytes = kolo_dtype_size(piece->type);
-    for (int32_t rank = 0; rank < board->size; rank++) {
-        card *theirs = card_of(board, rank, post);
-        uint64_t input = theirs->input, output = theirs->output;
-        kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
-        if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
-            !is_in_heap(board, output, extent.output.count, element_bytes))
-            return refuse(rank);
-        inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
-        outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
-        flags[rank] = theirs->flags;
-    }
-    return KOLO_OK;
-}
-
-uint64_t kolo_board_places(const kolo_board *board)
-{
-    uint64_t sum = 0;
-    for (int32_t rank = 0; rank < board->size; rank++)
-        sum += __atomic_load_n(board->counters[rank], __ATOMIC_ACQUIRE);
-    return sum;
 }

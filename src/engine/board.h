@@ -2,7 +2,7 @@
  * message. Each rank writes its own part of the board alone; all others read it.
  *
  *     by value   small all-reduces, barriers:   cell   u64 round | payload
- *     by place   tensors in the ranks' heaps:   card   u64 round, input, output (offsets in the heap) | flags
+ *     by place   tensors in the ranks' heaps:   card   u64 round, where the tensors are (places.h) | flags
  *
  * By value: a rank writes its input and then the round into its cell, and is done once it has seen this round in
  * everybody's: one flight of a cache line. By place: a rank writes where its tensors lie, and once it has seen
@@ -69,6 +69,8 @@ typedef struct kolo_board {
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
     uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
     size_t heap_bytes; /* 0: there are none */
+    const kolo_transport_ops *ops;
+    kolo_transport *transport;
 } kolo_board;
 
 /* Takes the ends of the windows of a transport whose windows all ranks share; stays out of use where they are too
@@ -76,15 +78,17 @@ typedef struct kolo_board {
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
                       kolo_transport *transport);
 
-/* Which way operations like this one go with this slot, and the cell if they need one. To be called for the same slots
- * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier.
- * by_value: an all-reduce shall go that way, if there is a cell for it. */
-kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, uint32_t slot,
-                           bool by_value, kolo_cell *cell);
-/* Whether the operation may go by place at all with this slot; the same on all ranks. And: whether the tensor lies in this
- * rank's heap, where it can go by place. */
-bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, uint32_t slot);
-bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *piece);
+/* What an operation may use: all ranks think the same of it. */
+typedef struct kolo_ways {
+    bool by_value;    /* that way pays */
+    bool has_card;    /* it can go by place: places.h */
+    bool has_private; /* but some rank's tensors lie in its own memory now */
+} kolo_ways;
+
+/* Which way operations like this one go with the next slot, and the cell if they need one. To be called for the same slots
+ * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier. */
+kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, kolo_ways ways,
+                           kolo_cell *cell);
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);
@@ -100,16 +104,5 @@ void kolo_board_write_value(const kolo_board *board, const kolo_post *post, cons
                             const kolo_piece *piece);
 void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                            const kolo_piece *piece);
-
-/* By place. False: the tensor does not lie in the own heap, and nothing was posted. Once complete: where all ranks'
- * tensors lie, in full coordinates (plan/schedule.h), and the flags of the schedule, a line of KOLO_FLAG_COUNT for each
- * rank, which begin at round - 1. KOLO_ERR_PROTOCOL: a rank's tensor would lie outside of its heap. */
-bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *piece);
-KOLO_NODISCARD kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post,
-                                                  const kolo_operation *operation, const kolo_piece *piece,
-                                                  uintptr_t *inputs, uintptr_t *outputs, uint64_t **flags);
-/* Posts by place of all ranks so far. */
-uint64_t kolo_board_places(const kolo_board *board);
 
 #endif

@@ -17,23 +17,23 @@ void kolo_executor_fini(kolo_executor *executor)
     free(executor->waits);
     free(executor->ready);
     free(executor->postings);
-    free(executor->inputs);
-    free(executor->outputs);
+    free(executor->operands);
+    free(executor->rows);
     memset(executor, 0, sizeof(*executor));
 }
 
 static kolo_status reserve(kolo_executor *executor, size_t steps, int32_t ranks)
 {
-    int32_t entries = ranks > 2 ? ranks : 2; /* a REDUCE has two inputs */
-    if (entries > executor->entries) {
-        executor->entries = 0;
-        free(executor->inputs);
-        free(executor->outputs);
-        executor->inputs = malloc((size_t)entries * sizeof(*executor->inputs));
-        executor->outputs = malloc((size_t)entries * sizeof(*executor->outputs));
-        if (executor->inputs == NULL || executor->outputs == NULL)
+    if (ranks > executor->ranks) {
+        size_t most = 2 * (size_t)ranks + 1; /* a FOLD reads of each rank, and may write to each; a REDUCE reads two */
+        executor->ranks = 0;
+        free(executor->operands);
+        free(executor->rows);
+        executor->operands = malloc(most * sizeof(*executor->operands));
+        executor->rows = malloc(most * sizeof(*executor->rows));
+        if (executor->operands == NULL || executor->rows == NULL)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for a schedule of %d ranks", ranks);
-        executor->entries = entries;
+        executor->ranks = ranks;
     }
     if (steps <= executor->capacity)
         return KOLO_OK;
@@ -97,15 +97,47 @@ static void step_over(kolo_executor *executor, uint32_t index)
 
 /* ---- work ----------------------------------------------------------------------------------------------- */
 
-/* What a step reads, into executor->inputs: a FOLD's in ring order, starting after the owner. Returns how many. */
-static size_t list_inputs(const kolo_executor *executor, const kolo_step *step)
+/* The row of parts that the buffer's tensors are in; NULL: it is in one piece. */
+static const uintptr_t *row_of(const kolo_execution *run, uint8_t buffer, int32_t rank)
+{
+    const kolo_parts *parts = run->parts;
+    if (parts == NULL || buffer == KOLO_BUFFER_WINDOW || buffer == KOLO_BUFFER_SCRATCH)
+        return NULL;
+    bool is_input = buffer == KOLO_BUFFER_INPUT || buffer == KOLO_BUFFER_PEER_INPUT;
+    bool is_own = buffer == KOLO_BUFFER_INPUT || buffer == KOLO_BUFFER_OUTPUT;
+    return (is_input ? parts->inputs : parts->outputs) + (size_t)(is_own ? parts->own_row : rank) * parts->tensors;
+}
+
+static void set_operand(const kolo_executor *executor, size_t index, uint8_t buffer, int32_t rank, int64_t offset)
+{
+    const uintptr_t *row = row_of(&executor->run, buffer, rank);
+    executor->rows[index] = row;
+    executor->operands[index] = row == NULL ? at(executor, buffer, rank, offset) : NULL;
+}
+
+/* What a step writes: one place, or all ranks' outputs from the own one on. Returns how many. */
+static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
+{
+    const kolo_execution *run = &executor->run;
+    if (step->dst != KOLO_BUFFER_PEER_OUTPUT) {
+        set_operand(executor, 0, step->dst, run->rank, step->dst_offset);
+        return 1;
+    }
+    set_operand(executor, 0, KOLO_BUFFER_OUTPUT, run->rank, step->dst_offset);
+    for (int32_t i = 1; i < run->size; i++)
+        set_operand(executor, (size_t)i, step->dst, (run->rank + i) % run->size, step->dst_offset);
+    return (size_t)run->size;
+}
+
+/* What it reads, as operands from `first` on: a FOLD's in ring order, starting after the owner. Returns how many. */
+static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, size_t first)
 {
     const kolo_execution *run = &executor->run;
     if (step->kind != KOLO_STEP_FOLD) {
-        executor->inputs[0] = at(executor, step->a, step->peer, step->a_offset);
+        set_operand(executor, first, step->a, step->peer, step->a_offset);
         if (step->kind == KOLO_STEP_COPY)
             return 1;
-        executor->inputs[1] = at(executor, step->b, run->rank, step->b_offset);
+        set_operand(executor, first + 1, step->b, run->rank, step->b_offset);
         return 2;
     }
     int32_t position = 0;
@@ -113,24 +145,46 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step)
         position++;
     for (int32_t i = 0; i < run->size; i++) {
         int32_t rank = run->ring[(position + 1 + i) % run->size];
-        executor->inputs[i] = rank == run->rank ? at(executor, step->b, rank, step->b_offset)
-                                                : at(executor, step->a, rank, step->a_offset);
+        bool is_own = rank == run->rank;
+        set_operand(executor, first + (size_t)i, is_own ? step->b : step->a, rank,
+                    is_own ? step->b_offset : step->a_offset);
     }
     return (size_t)run->size;
 }
 
-/* What it writes, into executor->outputs: one place, or all ranks' outputs from the own one on. Returns how many. */
-static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
+static void fold(const kolo_executor *executor, const kolo_reduction *reduction, size_t outputs, size_t inputs,
+                 int64_t count)
 {
-    const kolo_execution *run = &executor->run;
-    if (step->dst != KOLO_BUFFER_PEER_OUTPUT) {
-        executor->outputs[0] = at(executor, step->dst, run->rank, step->dst_offset);
-        return 1;
+    void **operands = executor->operands;
+    kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs, (size_t)count);
+}
+
+/* The number of the step's first element among the tensors', which is the same in all of them (plan/schedule.h). */
+static int64_t number_of(const kolo_step *step)
+{
+    bool writes_tensors = step->dst != KOLO_BUFFER_WINDOW && step->dst != KOLO_BUFFER_SCRATCH;
+    return writes_tensors ? step->dst_offset : step->kind == KOLO_STEP_FOLD ? step->b_offset : step->a_offset;
+}
+
+static void fold_parts(const kolo_executor *executor, const kolo_step *step, const kolo_reduction *reduction,
+                       size_t outputs, size_t inputs)
+{
+    const kolo_parts *parts = executor->run.parts;
+    int64_t number = number_of(step), end = number + step->count, next;
+    size_t part = kolo_parts_find(parts, number), tensor = part % parts->tensors;
+    for (; number < end; number = next, part++, tensor = tensor + 1 < parts->tensors ? tensor + 1 : 0) {
+        size_t index = (size_t)(number + parts->shifts[part]);
+        next = parts->starts[part + 1] < end ? parts->starts[part + 1] : end;
+        for (size_t i = 0; i < outputs + inputs; i++)
+            if (executor->rows[i] != NULL)
+                executor->operands[i] = (void *)(executor->rows[i][tensor] + index * executor->element_bytes);
+        if (next > number)
+            fold(executor, reduction, outputs, inputs, next - number);
+        for (size_t i = 0; i < outputs + inputs; i++)
+            if (executor->rows[i] == NULL)
+                executor->operands[i] =
+                    (char *)executor->operands[i] + (size_t)(next - number) * executor->element_bytes;
     }
-    executor->outputs[0] = at(executor, KOLO_BUFFER_OUTPUT, run->rank, step->dst_offset);
-    for (int32_t i = 1; i < run->size; i++)
-        executor->outputs[i] = at(executor, step->dst, (run->rank + i) % run->size, step->dst_offset);
-    return (size_t)run->size;
 }
 
 /* A copy is the fold of one input. */
@@ -139,8 +193,11 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
     const kolo_execution *run = &executor->run;
     const kolo_reduction reduction = {
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
-    size_t inputs = list_inputs(executor, step), outputs = list_outputs(executor, step);
-    kolo_reduce_fold(&reduction, executor->outputs, outputs, executor->inputs, inputs, (size_t)step->count);
+    size_t outputs = list_outputs(executor, step), inputs = list_inputs(executor, step, outputs);
+    if (run->parts == NULL)
+        fold(executor, &reduction, outputs, inputs, step->count);
+    else
+        fold_parts(executor, step, &reduction, outputs, inputs);
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */

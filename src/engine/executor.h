@@ -7,6 +7,7 @@
 
 #include "base/dtype.h"
 #include "base/ranks.h"
+#include "engine/parts.h"
 #include "plan/schedule.h"
 #include <kolo/transport.h>
 
@@ -26,6 +27,7 @@ typedef struct kolo_execution {
     const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
     const uintptr_t *peer_input;         /* per rank, as this process sees it; the own one is not looked at, */
     const uintptr_t *peer_output;        /* nor any where the schedule touches no peers' tensors */
+    const kolo_parts *parts;             /* NULL; else where the tensors of all ranks are, in place of all the above */
     uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
@@ -48,10 +50,10 @@ struct kolo_executor {
     kolo_posting *postings; /* per step */
     size_t capacity;
     uint32_t ready_head, ready_tail;
-    uint32_t blocked;    /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    const void **inputs; /* of one step; a FOLD has one per rank */
-    void **outputs;
-    int32_t entries; /* that inputs and outputs have room for */
+    uint32_t blocked; /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
+    void **operands;  /* of one step: what it writes, then what it reads, */
+    const uintptr_t **rows; /* and the row of parts that each is in; NULL: it is in one piece */
+    int32_t ranks;          /* that operands and rows have room for */
     size_t steps_left;
     size_t posted; /* at the transport now */
     bool canceled;

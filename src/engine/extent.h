@@ -17,9 +17,11 @@ typedef struct kolo_extent {
 static inline kolo_extent kolo_extent_of(kolo_collective collective, int64_t count, int32_t size, int32_t rank,
                                          bool in_place)
 {
-    kolo_range whole = {.offset = 0, .count = count}, slice = kolo_slice_of(count, size, rank);
-    return (kolo_extent){.input = collective == KOLO_ALLGATHER && !in_place ? slice : whole,
-                         .output = collective == KOLO_REDUCE_SCATTER && !in_place ? slice : whole};
+    kolo_range whole = {.offset = 0, .count = count}, slice = whole;
+    if (!in_place && (collective == KOLO_ALLGATHER || collective == KOLO_REDUCE_SCATTER))
+        slice = kolo_slice_of(count, size, rank);
+    return (kolo_extent){.input = collective == KOLO_ALLGATHER ? slice : whole,
+                         .output = collective == KOLO_REDUCE_SCATTER ? slice : whole};
 }
 
 #endif

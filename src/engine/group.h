@@ -1,12 +1,14 @@
 /* group.h - fusion groups: tensors that move as one. From a batch of agreed requests to memory that an executor can
  * work on.
  *
- * A group of one tensor works on the caller's memory. A larger one is packed slice-major into an arena, and unpacked at
- * the end (plan/slice.h says why this keeps the bits). */
+ * A group of one tensor works on the caller's memory, and so does a larger one where nothing is sent: part by part
+ * (parts.h). For messages, it is packed slice-major into an arena, and unpacked at the end. plan/slice.h says why this
+ * keeps the bits. */
 #ifndef KOLO_ENGINE_GROUP_H
 #define KOLO_ENGINE_GROUP_H
 
 #include "engine/executor.h"
+#include "engine/parts.h"
 #include "engine/request.h"
 #include "plan/algorithm.h"
 #include "plan/fusion.h"
@@ -42,7 +44,7 @@ typedef struct kolo_group_policy {
 KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests,
                                             size_t count, uint32_t *next_number, kolo_group **first);
 
-/* A group of the request's only tensor, for a runner at places; NULL: no memory. */
+/* A group of the request's first tensor, which stands for all of them at places; NULL: no memory. */
 kolo_group *kolo_group_of_one(const kolo_group_policy *policy, kolo_request *request);
 
 /* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the
@@ -74,8 +76,9 @@ typedef struct kolo_runner {
     kolo_schedule schedule;
     const kolo_algorithm *algorithm;
     int64_t *slice_offsets; /* size + 1 */
-    int64_t *counts;        /* of the members */
-    size_t counts_capacity;
+    kolo_parts parts;       /* of a group of several tensors; */
+    uintptr_t *tensors;     /* and where these lie, if on this rank alone: inputs, outputs */
+    size_t tensors_capacity;
     bool packed;
     size_t seen_left; /* steps that were left when it last moved, and when that was */
     int64_t moved_ns;
@@ -86,7 +89,7 @@ typedef struct kolo_runner {
     uint64_t **flags;   /* per rank: a line of flags */
     size_t window_bytes;
     uint64_t flag_base[KOLO_FLAG_COUNT];
-    uintptr_t *places; /* inputs, then outputs, of all ranks; NULL until it works at places */
+    uintptr_t *bases; /* inputs, then outputs, of all ranks; NULL until it works at places */
 } kolo_runner;
 
 KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
@@ -96,7 +99,7 @@ KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_run
                                              int32_t count);
 /* Packs, plans and starts. On an error the runner stays free. */
 KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
-/* The same for a group of one tensor whose places all ranks have posted. */
+/* The same for the group of a request whose places all ranks have posted. */
 KOLO_NODISCARD kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env,
                                                        const kolo_board *board, kolo_group *group);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */

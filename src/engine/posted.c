@@ -220,20 +220,21 @@ static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool 
 kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell)
 {
     kolo_engine *engine = user;
+    const kolo_operation *operation = &request->operation;
     const kolo_piece *piece = kolo_request_piece(request);
-    bool adds = request->operation.collective == KOLO_ALLREDUCE && request->operation.piece_count == 1;
-    if (engine->board.size == 0 || is_forced(&engine->options, request->operation.collective))
+    bool adds_one = operation->collective == KOLO_ALLREDUCE && operation->piece_count == 1;
+    if (engine->board.size == 0 || is_forced(&engine->options, operation->collective))
         return KOLO_WAY_ORDER;
-    bool by_place = !has_private && kolo_board_has_card(&engine->board, &request->operation, slot);
-    return kolo_board_assign(&engine->board, &request->operation, piece, slot,
-                             adds && values_pay(engine, piece, by_place), cell);
+    kolo_ways ways = {.has_private = has_private,
+                      .has_card = kolo_board_has_card(&engine->board, operation, piece, slot)};
+    ways.by_value = adds_one && values_pay(engine, piece, ways.has_card && !has_private);
+    return kolo_board_assign(&engine->board, operation, piece, ways, cell);
 }
 
 bool kolo_posted_is_private(void *user, const kolo_request *request)
 {
     const kolo_engine *engine = user;
-    const kolo_operation *operation = &request->operation;
-    return operation->piece_count != 1 || !kolo_board_holds(&engine->board, operation, kolo_request_piece(request));
+    return !kolo_board_holds(&engine->board, &request->operation, request->pieces);
 }
 
 bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)
@@ -243,7 +244,8 @@ bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request
     request->post = kolo_entry_post(entry);
     if (entry->way == KOLO_WAY_VALUE)
         kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
-    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece))
+    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece,
+                                     &request->entry->places))
         return false;
     kolo_posted_add(&engine->posted, request);
     engine->posted.news = true;

@@ -14,6 +14,7 @@ void kolo_registry_init(kolo_registry *registry)
 static void entry_destroy(kolo_entry *entry)
 {
     kolo_entry_reset_round(entry);
+    kolo_places_destroy(entry->places);
     free(entry->agreed);
     free(entry);
 }
@@ -103,6 +104,7 @@ kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uin
     memcpy(copy, description, size);
     free(entry->agreed);
     entry->agreed = copy;
+    kolo_places_forget(entry->places);
     entry->agreed_size = size;
     entry->slot = slot;
     registry->slots[slot] = entry;

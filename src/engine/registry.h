@@ -12,6 +12,7 @@
 #define KOLO_ENGINE_REGISTRY_H
 
 #include "engine/message.h"
+#include "engine/places.h"
 #include "engine/request.h"
 
 #define HASH_NONFATAL_OOM 1 /* else uthash exits the process */
@@ -29,6 +30,7 @@ typedef struct kolo_entry {
     bool forwarded;            /* this subtree is complete; the root's word is awaited */
     kolo_way way;              /* of operations as agreed (board.h) */
     kolo_cell cell;
+    kolo_places *places;             /* of a group that goes by place; or NULL */
     bool posted;                     /* head was posted to all instead of reported */
     uint64_t round;                  /* of head: operations on this name that are over, plus one */
     struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */

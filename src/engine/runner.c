@@ -1,7 +1,8 @@
-/* runner.c - one group at work: lay out, pack, plan, start; unpack. */
+/* runner.c - one group at work: lay out, plan, pack if need be, start; unpack. */
 #include "engine/group.h"
 
 #include "base/error.h"
+#include "engine/registry.h"
 #include "plan/slice.h"
 #include "reduce/reduce.h"
 
@@ -13,6 +14,7 @@ kolo_status kolo_runner_init(kolo_runner *runner, int32_t size)
     memset(runner, 0, sizeof(*runner));
     kolo_executor_init(&runner->executor);
     kolo_schedule_init(&runner->schedule);
+    kolo_parts_init(&runner->parts);
     runner->slice_offsets = malloc(((size_t)size + 1) * sizeof(*runner->slice_offsets));
     return runner->slice_offsets != NULL ? KOLO_OK
                                          : kolo_fail(KOLO_ERR_MEMORY, "no memory for slices of %d ranks", size);
@@ -27,8 +29,9 @@ void kolo_runner_fini(kolo_runner *runner)
     free(runner->windows);
     free(runner->flags);
     free(runner->slice_offsets);
-    free(runner->counts);
-    free(runner->places);
+    kolo_parts_fini(&runner->parts);
+    free(runner->tensors);
+    free(runner->bases);
     memset(runner, 0, sizeof(*runner));
 }
 
@@ -50,18 +53,24 @@ kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, i
     return KOLO_OK;
 }
 
+static void read_offsets(const kolo_parts *parts, int64_t *offsets)
+{
+    for (int32_t k = 0; k <= parts->size; k++)
+        offsets[k] = parts->starts[(size_t)k * parts->tensors];
+}
+
 static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
 {
-    if (group->member_count > runner->counts_capacity) {
-        free(runner->counts);
-        runner->counts_capacity = 0;
-        if ((runner->counts = malloc(group->member_count * sizeof(*runner->counts))) == NULL)
-            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", group->member_count);
-        runner->counts_capacity = group->member_count;
+    kolo_parts *parts = &runner->parts;
+    if (group->member_count == 1) {
+        kolo_slice_layout(&group->members[0].piece->count, 1, env->size, runner->slice_offsets);
+        return KOLO_OK;
     }
+    KOLO_TRY(kolo_parts_begin(parts, group->member_count, env->size));
     for (size_t i = 0; i < group->member_count; i++)
-        runner->counts[i] = group->members[i].piece->count;
-    kolo_slice_layout(runner->counts, group->member_count, env->size, runner->slice_offsets);
+        kolo_parts_set(parts, i, group->members[i].piece->count);
+    kolo_parts_lay_out(parts);
+    read_offsets(parts, runner->slice_offsets);
     return KOLO_OK;
 }
 
@@ -96,11 +105,50 @@ static bool scales(const kolo_operation *operation)
     return operation->prescale < 1.0 || operation->prescale > 1.0;
 }
 
-/* Into base: where INPUT and OUTPUT lie in full coordinates. A group of one works in place of a copy wherever possible.
- */
-static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group,
-                         uintptr_t base[KOLO_BUFFER_WINDOW])
+/* Of messages each is sent from one piece of memory; what else there is can be done part by part. */
+static bool needs_packing(const kolo_runner *runner)
 {
+    bool sends = runner->schedule.flag_total[KOLO_FLAG_DONE] == 0;
+    return sends || scales(&runner->group->operation);
+}
+
+static kolo_status pack(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
+{
+    size_t element_bytes = kolo_dtype_size(run->type);
+    KOLO_TRY(kolo_memory_reserve(&runner->arena, (size_t)runner->slice_offsets[env->size] * element_bytes));
+    each_part(runner, env, element_bytes, pack_part);
+    run->base[KOLO_BUFFER_INPUT] = run->base[KOLO_BUFFER_OUTPUT] = (uintptr_t)runner->arena.data;
+    runner->packed = true;
+    return KOLO_OK;
+}
+
+/* Where the tensors lie on this rank. */
+static kolo_status list_parts(kolo_runner *runner, kolo_execution *run)
+{
+    const kolo_group *group = runner->group;
+    size_t count = group->member_count;
+    if (count > runner->tensors_capacity) {
+        free(runner->tensors);
+        runner->tensors = malloc(2 * count * sizeof(*runner->tensors));
+        runner->tensors_capacity = runner->tensors != NULL ? count : 0;
+        if (runner->tensors == NULL)
+            return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
+    }
+    for (size_t i = 0; i < count; i++) {
+        runner->tensors[i] = (uintptr_t)group->members[i].piece->input;
+        runner->tensors[count + i] = (uintptr_t)group->members[i].piece->output;
+    }
+    runner->parts.inputs = runner->tensors;
+    runner->parts.outputs = runner->tensors + count;
+    runner->parts.own_row = 0;
+    run->parts = &runner->parts;
+    return KOLO_OK;
+}
+
+/* A group of one: INPUT and OUTPUT in full coordinates, in place of a copy wherever possible. */
+static kolo_status place_one(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
+{
+    const kolo_group *group = runner->group;
     const kolo_piece *piece = group->members[0].piece;
     size_t element_bytes = kolo_dtype_size(group->type);
     size_t total = (size_t)runner->slice_offsets[env->size];
@@ -108,19 +156,12 @@ static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_g
     kolo_collective collective = group->operation.collective;
     bool in_place = piece->input == piece->output;
 
-    runner->packed = group->member_count > 1;
-    if (runner->packed) {
-        KOLO_TRY(kolo_memory_reserve(&runner->arena, total * element_bytes));
-        each_part(runner, env, element_bytes, pack_part);
-        base[KOLO_BUFFER_INPUT] = base[KOLO_BUFFER_OUTPUT] = (uintptr_t)runner->arena.data;
-        return KOLO_OK;
-    }
-    base[KOLO_BUFFER_INPUT] = (uintptr_t)piece->input;
-    base[KOLO_BUFFER_OUTPUT] = (uintptr_t)piece->output;
+    run->base[KOLO_BUFFER_INPUT] = (uintptr_t)piece->input;
+    run->base[KOLO_BUFFER_OUTPUT] = (uintptr_t)piece->output;
     if (collective == KOLO_ALLGATHER && !in_place)
-        base[KOLO_BUFFER_INPUT] -= own;
+        run->base[KOLO_BUFFER_INPUT] -= own;
     if (collective == KOLO_REDUCE_SCATTER && !in_place)
-        base[KOLO_BUFFER_OUTPUT] -= own;
+        run->base[KOLO_BUFFER_OUTPUT] -= own;
     if (!scales(&group->operation))
         return KOLO_OK;
     /* Scale once, ahead: into the output where it is large enough, else into the arena. */
@@ -130,8 +171,16 @@ static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_g
         scaled = runner->arena.data;
     }
     kolo_reduce_scale(group->type, group->operation.prescale, scaled, piece->input, total);
-    base[KOLO_BUFFER_INPUT] = (uintptr_t)scaled;
+    run->base[KOLO_BUFFER_INPUT] = (uintptr_t)scaled;
     return KOLO_OK;
+}
+
+static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
+{
+    runner->packed = false;
+    if (runner->group->member_count == 1)
+        return place_one(runner, env, run);
+    return needs_packing(runner) ? pack(runner, env, run) : list_parts(runner, run);
 }
 
 static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
@@ -182,7 +231,7 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
     runner->group = group;
-    kolo_status status = place(runner, env, group, run.base);
+    kolo_status status = place(runner, env, &run);
     if (status == KOLO_OK)
         status = kolo_executor_start(&runner->executor, env->ops, env->transport, &run);
     if (status != KOLO_OK)
@@ -192,15 +241,49 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
 
 /* ---- at places ------------------------------------------------------------------------------------------- */
 
-static kolo_status reserve_places(kolo_runner *runner, int32_t size)
+static kolo_status reserve_bases(kolo_runner *runner, int32_t size)
 {
-    if (runner->places == NULL)
-        runner->places = malloc(2 * (size_t)size * sizeof(*runner->places));
+    if (runner->bases == NULL)
+        runner->bases = malloc(2 * (size_t)size * sizeof(*runner->bases));
     if (runner->flags == NULL)
         runner->flags = malloc((size_t)size * sizeof(*runner->flags));
-    return runner->places != NULL && runner->flags != NULL
+    return runner->bases != NULL && runner->flags != NULL
                ? KOLO_OK
                : kolo_fail(KOLO_ERR_MEMORY, "no memory for the places of %d ranks", size);
+}
+
+/* All tensors of the request, as far as places are known. */
+static kolo_status list_parts_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
+                                        const kolo_request *request)
+{
+    kolo_parts *parts = &runner->parts;
+    KOLO_TRY(kolo_parts_begin(parts, request->operation.piece_count, env->size));
+    for (size_t i = 0; i < parts->tensors; i++)
+        kolo_parts_set(parts, i, request->pieces[i].count);
+    kolo_parts_lay_out(parts);
+    read_offsets(parts, runner->slice_offsets);
+    parts->own_row = env->rank;
+    return kolo_board_read_places(board, &request->post, request->pieces, request->entry->places, &parts->inputs,
+                                  &parts->outputs);
+}
+
+static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
+                          const kolo_group *group, kolo_execution *run)
+{
+    const kolo_request *request = group->members[0].request;
+    kolo_board_read_flags(board, &request->post, runner->flags);
+    if (request->operation.piece_count > 1) {
+        run->parts = &runner->parts;
+        return list_parts_at_places(runner, env, board, request);
+    }
+    KOLO_TRY(lay_out(runner, env, group));
+    uintptr_t *inputs = runner->bases, *outputs = runner->bases + env->size;
+    KOLO_TRY(kolo_board_read_place(board, &request->post, &request->operation, request->pieces, inputs, outputs));
+    run->peer_input = inputs;
+    run->peer_output = outputs;
+    run->base[KOLO_BUFFER_INPUT] = inputs[env->rank];
+    run->base[KOLO_BUFFER_OUTPUT] = outputs[env->rank];
+    return KOLO_OK;
 }
 
 static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
@@ -224,18 +307,9 @@ static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *en
 kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
                                         kolo_group *group)
 {
-    const kolo_request *request = group->members[0].request;
-    KOLO_TRY(reserve_places(runner, env->size));
-    uintptr_t *inputs = runner->places, *outputs = runner->places + env->size;
-    KOLO_TRY(kolo_board_read_places(board, &request->post, &request->operation, request->pieces, inputs, outputs,
-                                    runner->flags));
-    KOLO_TRY(lay_out(runner, env, group));
-    KOLO_TRY(plan_at_places(runner, env, group));
+    KOLO_TRY(reserve_bases(runner, env->size));
     kolo_execution run = {
         .schedule = &runner->schedule,
-        .base = {[KOLO_BUFFER_INPUT] = inputs[env->rank], [KOLO_BUFFER_OUTPUT] = outputs[env->rank]},
-        .peer_input = inputs,
-        .peer_output = outputs,
         .type = group->type,
         .op = group->operation.op,
         .rank = env->rank,
@@ -244,8 +318,10 @@ kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_e
         .flags = runner->flags,
         .postscale = group->operation.postscale,
     };
+    KOLO_TRY(locate(runner, env, board, group, &run));
+    KOLO_TRY(plan_at_places(runner, env, group));
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
-        runner->flag_base[flag] = request->post.round - 1;
+        runner->flag_base[flag] = group->members[0].request->post.round - 1;
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     runner->packed = false;
     KOLO_TRY(kolo_executor_start(&runner->executor, env->ops, env->transport, &run));

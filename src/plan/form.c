@@ -121,6 +121,20 @@ static const char *find_sharing_flaw(const kolo_step *step, const place_rules *r
     return NULL;
 }
 
+static bool is_of_tensors(uint8_t buffer)
+{
+    return buffer != KOLO_BUFFER_WINDOW && buffer != KOLO_BUFFER_SCRATCH;
+}
+
+/* Does it touch tensors at several places? */
+static bool is_crooked(const kolo_step *step)
+{
+    bool writes = is_of_tensors(step->dst), reads = is_of_tensors(step->a), adds = step->kind == KOLO_STEP_FOLD;
+    return (writes && reads && step->dst_offset != step->a_offset) ||
+           (writes && adds && step->dst_offset != step->b_offset) ||
+           (reads && adds && step->a_offset != step->b_offset);
+}
+
 static const char *find_work_flaw(const kolo_step *step, const place_rules *rules)
 {
     bool is_shared = !is_private(step->a) || !is_private(step->dst) || step->kind == KOLO_STEP_FOLD;
@@ -132,7 +146,10 @@ static const char *find_work_flaw(const kolo_step *step, const place_rules *rule
     if (!is_readable(rules, step->a, step->a_offset, step->count) ||
         (step->kind != KOLO_STEP_COPY && !is_readable(rules, step->b, step->b_offset, step->count)))
         return "reads out of bounds";
-    return find_target_flaw(step, rules);
+    if ((flaw = find_target_flaw(step, rules)) != NULL)
+        return flaw;
+    bool shares = kolo_form_is_windowed(rules->schedule);
+    return shares && is_crooked(step) ? "touches tensors at several places" : NULL;
 }
 
 static const char *find_flag_flaw(const kolo_step *step, const place_rules *rules)

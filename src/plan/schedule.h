@@ -23,6 +23,9 @@
  *     NOTIFY  own flag number `message` becomes `count`: everybody may see that steps before it are over
  *     WAIT    until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
  *
+ * What a step touches of tensors, INPUT, OUTPUT and those of peers, is at one offset in all of them: so a fused group's
+ * tensors can be worked on where they are (engine/parts.h).
+ *
  * Flags count from 0 in each schedule, and only upwards. A flag's highest value, flag_total, is the same on all ranks,
  * and every rank leaves its flag DONE there: so that a WAIT for DONE 0 means that everybody is through with the
  * schedule before. What a WAIT waits for is told, no more and no less. With flags, the steps are one chain, each one

@@ -46,8 +46,8 @@ static job_operation draw_operation(kolo_rng *rng, int32_t size)
                           .postscale = 1};
     what.count = draw_count(rng, what.type);
     bool adds = what.collective == KOLO_ALLREDUCE || what.collective == KOLO_REDUCE_SCATTER;
-    if (what.collective == KOLO_ALLREDUCE && kolo_rng_below(rng, 8) == 0)
-        what.pieces = 2 + kolo_rng_below(rng, 3);
+    if (what.collective == KOLO_ALLREDUCE && kolo_rng_below(rng, 3) == 0)
+        what.pieces = 2 + kolo_rng_below(rng, 6);
     if (adds && what.type != KOLO_DTYPE_INT32 && kolo_rng_below(rng, 6) == 0)
         what.prescale = 0.5;
     if (adds && what.type != KOLO_DTYPE_INT32 && kolo_rng_below(rng, 4) == 0)

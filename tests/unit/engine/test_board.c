@@ -1,103 +1,13 @@
-/* test_board.c - the board of several ranks in this process: bounds, parities, and places that cannot be. */
+/* test_board.c - the board of several ranks in this process: ways, bounds, parities. */
 #include "unit/engine/made.h"
+#include "unit/engine/world.h"
 
 #include "base/error.h"
-#include "engine/board.h"
+#include "engine/places.h"
 #include "plan/slice.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-enum {
-    RANKS = KOLO_BOARD_RANKS_MAX,
-    HEAP_BYTES = 64 * 1024,
-    WINDOW_BYTES = 2 * (KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
-};
-
-/* ---- a host with memory that all ranks see ----------------------------------------------------------------------- */
-
-typedef struct world {
-    size_t window_bytes, heap_bytes;
-    int32_t without_heap; /* -1: all have one */
-    char *windows[RANKS + 1], *heaps[RANKS + 1];
-    uint64_t *flags[RANKS + 1];
-    kolo_board boards[RANKS + 1];
-} world;
-
-static world *world_of(kolo_transport *transport)
-{
-    return (world *)(void *)transport;
-}
-
-static void *fake_window(kolo_transport *transport, int32_t rank)
-{
-    return world_of(transport)->windows[rank];
-}
-
-static size_t fake_window_bytes(kolo_transport *transport)
-{
-    return world_of(transport)->window_bytes;
-}
-
-static uint64_t *fake_flags(kolo_transport *transport, int32_t rank)
-{
-    return world_of(transport)->flags[rank];
-}
-
-static void *fake_heap(kolo_transport *transport, int32_t rank)
-{
-    const world *w = world_of(transport);
-    return rank != w->without_heap ? w->heaps[rank] : NULL;
-}
-
-static size_t fake_heap_bytes(kolo_transport *transport)
-{
-    return world_of(transport)->heap_bytes;
-}
-
-static const kolo_transport_ops fake_ops = {.window = fake_window,
-                                            .window_bytes = fake_window_bytes,
-                                            .flags = fake_flags,
-                                            .heap = fake_heap,
-                                            .heap_bytes = fake_heap_bytes};
-
-static char *zeroed(size_t bytes)
-{
-    char *memory = aligned_alloc(4096, (bytes + 4095) / 4096 * 4096);
-    assert_non_null(memory);
-    return memset(memory, 0, bytes);
-}
-
-/* ring: rank order turned by one, so that positions are not ranks. */
-static void world_share(world *w, int32_t size)
-{
-    static int32_t ring[RANKS + 1];
-    for (int32_t r = 0; r < size; r++)
-        ring[r] = (r + 1) % size;
-    memset(w->boards, 0, sizeof(w->boards));
-    for (int32_t r = 0; r < size; r++)
-        kolo_board_share(&w->boards[r], r, size, ring, &fake_ops, (kolo_transport *)(void *)w);
-}
-
-static void world_init(world *w, int32_t size)
-{
-    *w = (world){.window_bytes = WINDOW_BYTES, .heap_bytes = HEAP_BYTES, .without_heap = -1};
-    for (int32_t r = 0; r < size; r++) {
-        w->windows[r] = zeroed(WINDOW_BYTES);
-        w->heaps[r] = zeroed(HEAP_BYTES);
-        w->flags[r] = (uint64_t *)(void *)zeroed(KOLO_TRANSPORT_FLAG_LINES * 64);
-    }
-    world_share(w, size);
-}
-
-static void world_fini(world *w)
-{
-    for (int32_t r = 0; r <= RANKS; r++) {
-        free(w->windows[r]);
-        free(w->heaps[r]);
-        free(w->flags[r]);
-    }
-}
 
 static const kolo_operation sum = {.prescale = 1, .postscale = 1, .piece_count = 1};
 
@@ -112,7 +22,8 @@ static kolo_way way_of(world *w, kolo_collective collective, kolo_dtype_id type,
     operation.collective = collective;
     operation.piece_count = collective == KOLO_BARRIER ? 0 : 1;
     w->boards[0].cell_lines_used = 0;
-    return kolo_board_assign(&w->boards[0], &operation, &piece, slot, true, &cell);
+    kolo_ways ways = {.by_value = true, .has_card = kolo_board_has_card(&w->boards[0], &operation, &piece, slot)};
+    return kolo_board_assign(&w->boards[0], &operation, &piece, ways, &cell);
 }
 
 static void way__changes_at_the_bytes_of_a_cell(void **state)
@@ -149,22 +60,45 @@ static void way__changes_at_the_number_of_cards(void **state)
     world_fini(&w);
 }
 
-static void way__of_groups_and_of_scaled_inputs_is_not_by_place(void **state)
+static bool has_card(const world *w, const kolo_operation *operation, const kolo_piece *pieces)
+{
+    return kolo_board_has_card(&w->boards[0], operation, pieces, 0);
+}
+
+static void way__of_scaled_inputs_is_not_by_place(void **state)
+{
+    (void)state;
+    world w;
+    world_init(&w, 2);
+    kolo_operation operation = sum;
+    kolo_piece piece = {.count = 10, .type = KOLO_DTYPE_FLOAT32};
+    operation.prescale = 0.5;
+    assert_false(has_card(&w, &operation, &piece));
+    operation = sum;
+    operation.postscale = 0.5;
+    assert_true(has_card(&w, &operation, &piece));
+    world_fini(&w);
+}
+
+static void way__of_groups_is_by_place_or_in_order(void **state)
 {
     (void)state;
     world w;
     world_init(&w, 2);
     kolo_operation operation = sum;
     kolo_cell cell = {0};
-    kolo_piece small = {.count = 10, .type = KOLO_DTYPE_FLOAT32}, large = {.count = 50000, .type = KOLO_DTYPE_FLOAT32};
-    operation.prescale = 0.5;
-    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &small, 0, true, &cell), KOLO_WAY_VALUE);
-    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &large, 0, true, &cell), KOLO_WAY_ORDER);
-    operation = sum;
-    operation.postscale = 0.5;
-    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &large, 0, true, &cell), KOLO_WAY_PLACE);
+    kolo_piece pieces[2] = {{.count = 0, .type = KOLO_DTYPE_FLOAT32}, {.count = 10, .type = KOLO_DTYPE_FLOAT32}};
     operation.piece_count = 2;
-    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, &small, 0, true, &cell), KOLO_WAY_ORDER);
+    assert_true(has_card(&w, &operation, pieces));
+    kolo_ways ways = {.by_value = true, .has_card = true};
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, pieces, ways, &cell), KOLO_WAY_PLACE);
+    ways.has_private = true; /* some rank's */
+    assert_int_equal(kolo_board_assign(&w.boards[0], &operation, pieces, ways, &cell), KOLO_WAY_ORDER);
+    pieces[0].type = KOLO_DTYPE_INT32; /* no two types at a time */
+    assert_false(has_card(&w, &operation, pieces));
+    pieces[0] = (kolo_piece){.type = KOLO_DTYPE_FLOAT32};
+    pieces[1] = pieces[0]; /* no elements */
+    assert_false(has_card(&w, &operation, pieces));
     world_fini(&w);
 }
 
@@ -276,132 +210,17 @@ static void report__arrives_and_is_no_post(void **state)
     world_fini(&w);
 }
 
-/* ---- by place ---------------------------------------------------------------------------------------------------- */
-
-static bool post_at(world *w, int32_t rank, kolo_collective collective, size_t input, size_t output, int64_t count)
-{
-    kolo_operation operation = sum;
-    operation.collective = collective;
-    kolo_post post = {.way = KOLO_WAY_PLACE, .slot = 3, .round = 2};
-    kolo_piece piece = {.input = (void *)((uintptr_t)w->heaps[rank] + input),
-                        .output = (void *)((uintptr_t)w->heaps[rank] + output),
-                        .count = count,
-                        .type = KOLO_DTYPE_FLOAT32};
-    return kolo_board_write_place(&w->boards[rank], &post, &operation, &piece);
-}
-
-static void place__must_lie_in_the_own_heap(void **state)
-{
-    (void)state;
-    world w;
-    world_init(&w, 3);
-    const size_t end = HEAP_BYTES;
-    const int64_t all = HEAP_BYTES / 4;
-    uint64_t posts = 0;
-    const struct {
-        kolo_collective collective;
-        size_t input, output;
-        int64_t count;
-        bool fits;
-    } cases[] = {
-        {KOLO_ALLREDUCE, 0, 0, all, true},
-        {KOLO_ALLREDUCE, 0, 0, all + 1, false},
-        {KOLO_ALLREDUCE, 1, 1, all, false}, /* a byte beyond */
-        {KOLO_ALLREDUCE, end - 4, end - 4, 1, true},
-        {KOLO_ALLREDUCE, end, end, 1, false},
-        {KOLO_ALLREDUCE, (size_t)-4, (size_t)-4, 2, false}, /* begins before the heap */
-        {KOLO_ALLREDUCE, 0, end - 36, 10, false},
-        {KOLO_ALLREDUCE, end - 36, 0, 10, false},
-        {KOLO_ALLREDUCE, 0, 0, INT64_MAX / 4, false},
-        /* Of 10 elements rank 1 has 3: the third part that begins at 4. */
-        {KOLO_ALLGATHER, end - 12, 0, 10, true},
-        {KOLO_ALLGATHER, end - 8, 0, 10, false},
-        {KOLO_ALLGATHER, 0, end - 36, 10, false},
-        {KOLO_ALLGATHER, end - 40, end - 40, 10, true},  /* in place: the whole */
-        {KOLO_ALLGATHER, end - 12, end - 12, 10, false}, /* likewise */
-        {KOLO_REDUCE_SCATTER, 0, end - 12, 10, true},
-        {KOLO_REDUCE_SCATTER, 0, end - 8, 10, false},
-        {KOLO_REDUCE_SCATTER, end - 36, 0, 10, false},
-        {KOLO_BROADCAST, end - 40, end - 40, 10, true},
-        {KOLO_BROADCAST, end - 36, end - 36, 10, false},
-    };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        if (post_at(&w, 1, cases[i].collective, cases[i].input, cases[i].output, cases[i].count) != cases[i].fits)
-            fail_msg("case %zu", i);
-        posts += cases[i].fits;
-        assert_int_equal(kolo_board_places(&w.boards[2]), posts);
-    }
-    world_fini(&w);
-}
-
-static kolo_status read_places(world *w, kolo_collective collective, int64_t count, uintptr_t *inputs,
-                               uintptr_t *outputs)
-{
-    uint64_t *flags[RANKS];
-    kolo_operation operation = sum;
-    operation.collective = collective;
-    kolo_post post = {.way = KOLO_WAY_PLACE, .slot = 3, .round = 2};
-    kolo_piece piece = {.count = count, .type = KOLO_DTYPE_FLOAT32};
-    return kolo_board_read_places(&w->boards[0], &post, &operation, &piece, inputs, outputs, flags);
-}
-
-/* Bases are where element 0 would be. */
-static void places__are_in_full_coordinates(void **state)
-{
-    (void)state;
-    world w;
-    uintptr_t inputs[3], outputs[3];
-    world_init(&w, 3);
-    for (int32_t r = 0; r < 3; r++) /* rank 1 in place */
-        assert_true(post_at(&w, r, KOLO_REDUCE_SCATTER, 4096, r == 1 ? 4096 : 8192, 10));
-    assert_int_equal(read_places(&w, KOLO_REDUCE_SCATTER, 10, inputs, outputs), KOLO_OK);
-    for (int32_t r = 0; r < 3; r++) {
-        size_t own = (size_t)kolo_slice_of(10, 3, r).offset * 4;
-        assert_int_equal(inputs[r], (uintptr_t)w.heaps[r] + 4096);
-        assert_int_equal(outputs[r], (uintptr_t)w.heaps[r] + (r == 1 ? 4096 : 8192 - own));
-    }
-    world_fini(&w);
-}
-
-/* Rank 1 writes nonsense into its card. */
-static void place__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
-{
-    (void)state;
-    const uint64_t wrong[] = {HEAP_BYTES - 36, HEAP_BYTES,      HEAP_BYTES + 1,
-                              UINT64_MAX,      UINT64_MAX - 39, UINT64_C(1) << 63};
-    world w;
-    uintptr_t inputs[3], outputs[3];
-    world_init(&w, 3);
-    for (int32_t r = 0; r < 3; r++)
-        assert_true(post_at(&w, r, KOLO_ALLREDUCE, 4096, 8192, 10));
-    uint64_t *card =
-        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
-    assert_true(card[0] == 2 && card[1] == 4096 && card[2] == 8192);
-    for (size_t i = 0; i < 2 * sizeof(wrong) / sizeof(wrong[0]); i++) {
-        uint64_t *field = &card[1 + i % 2], kept = *field;
-        *field = wrong[i / 2];
-        made_expect_error(read_places(&w, KOLO_ALLREDUCE, 10, inputs, outputs), KOLO_ERR_PROTOCOL,
-                          "rank 1 posted a tensor that would lie outside of its heap");
-        assert_string_equal(kolo_error_current()->ranks, "1");
-        *field = kept;
-    }
-    assert_int_equal(read_places(&w, KOLO_ALLREDUCE, 10, inputs, outputs), KOLO_OK);
-    world_fini(&w);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(way__changes_at_the_bytes_of_a_cell),
         cmocka_unit_test(way__changes_at_the_number_of_cards),
-        cmocka_unit_test(way__of_groups_and_of_scaled_inputs_is_not_by_place),
+        cmocka_unit_test(way__of_scaled_inputs_is_not_by_place),
+        cmocka_unit_test(way__of_groups_is_by_place_or_in_order),
         cmocka_unit_test(board__stays_out_of_use_where_something_lacks),
         cmocka_unit_test(value__of_any_cell_round_and_size_arrives),
         cmocka_unit_test(round__is_not_taken_for_another),
         cmocka_unit_test(report__arrives_and_is_no_post),
-        cmocka_unit_test(place__must_lie_in_the_own_heap),
-        cmocka_unit_test(places__are_in_full_coordinates),
-        cmocka_unit_test(place__outside_of_a_heap_is_refused_and_its_rank_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,11 +8,12 @@ static kolo_piece floats(int64_t count)
     return (kolo_piece){.count = count, .type = KOLO_DTYPE_FLOAT32};
 }
 
-static kolo_way assign(kolo_board *board, int64_t count, uint32_t slot, kolo_cell *cell)
+static kolo_way assign(kolo_board *board, int64_t count, kolo_cell *cell)
 {
     kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
     kolo_piece piece = floats(count);
-    return kolo_board_assign(board, &operation, &piece, slot, true, cell);
+    return kolo_board_assign(board, &operation, &piece,
+                             (kolo_ways){.by_value = true, .has_card = board->heap_bytes > 0}, cell);
 }
 
 static void small_tensors__lie_one_after_another(void **state)
@@ -20,9 +21,9 @@ static void small_tensors__lie_one_after_another(void **state)
     (void)state;
     kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell one = {0}, two = {0}, three = {0};
-    assert_int_equal(assign(&board, 14, 0, &one), KOLO_WAY_VALUE); /* 56 bytes and the round: a line */
-    assert_int_equal(assign(&board, 15, 1, &two), KOLO_WAY_VALUE); /* a line for the round, and one for 60 bytes */
-    assert_int_equal(assign(&board, 256, 5000, &three), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 14, &one), KOLO_WAY_VALUE); /* 56 bytes and the round: a line */
+    assert_int_equal(assign(&board, 15, &two), KOLO_WAY_VALUE); /* a line for the round, and one for 60 bytes */
+    assert_int_equal(assign(&board, 256, &three), KOLO_WAY_VALUE);
     assert_true(one.at == 0 && one.lines == 1);
     assert_true(two.at == 1 && two.lines == 2);
     assert_true(three.at == 3 && three.lines == 17);
@@ -33,12 +34,12 @@ static void tensors__too_large_or_empty(void **state)
     (void)state;
     kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell cell = {0};
-    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, 0, &cell), KOLO_WAY_ORDER);
-    assert_int_equal(assign(&board, 0, 0, &cell), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, &cell), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&board, 0, &cell), KOLO_WAY_ORDER);
     assert_int_equal(cell.lines, 0);
     board.heap_bytes = 1;
-    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, 0, &cell), KOLO_WAY_PLACE);
-    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4, 0, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, &cell), KOLO_WAY_PLACE);
+    assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4, &cell), KOLO_WAY_VALUE);
     assert_int_equal(cell.lines, KOLO_BOARD_CELL_LINES_MAX);
 }
 
@@ -47,11 +48,11 @@ static void a_cell__stays_while_it_has_room(void **state)
     (void)state;
     kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
     kolo_cell cell = {0};
-    assert_int_equal(assign(&board, 256, 0, &cell), KOLO_WAY_VALUE);
-    assert_int_equal(assign(&board, 1, 0, &cell), KOLO_WAY_VALUE);
-    assert_int_equal(assign(&board, 256, 0, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 256, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 1, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 256, &cell), KOLO_WAY_VALUE);
     assert_true(cell.at == 0 && cell.lines == 17 && board.cell_lines_used == 17);
-    assert_int_equal(assign(&board, 257, 0, &cell), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 257, &cell), KOLO_WAY_VALUE);
     assert_true(cell.at == 17 && cell.lines == 34 && board.cell_lines_used == 51);
 }
 
@@ -61,16 +62,16 @@ static void cells__run_out(void **state)
     (void)state;
     kolo_board board = {.size = 2, .cell_lines = 8 * 17};
     kolo_cell one = {0}, two = {0}, three = {0};
-    assert_int_equal(assign(&board, 256, 0, &one), KOLO_WAY_VALUE);
-    assert_int_equal(assign(&board, 256, 1, &two), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&board, 256, &one), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 256, &two), KOLO_WAY_ORDER);
     assert_int_equal(two.lines, 0);
-    assert_int_equal(assign(&board, 32, 2, &three), KOLO_WAY_VALUE);
+    assert_int_equal(assign(&board, 32, &three), KOLO_WAY_VALUE);
     assert_true(three.at == 17 && three.lines == 3);
     kolo_operation barrier = {.collective = KOLO_BARRIER};
     board.cell_lines_used = board.cell_lines;
-    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, 3, false, &two), KOLO_WAY_ORDER);
+    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, (kolo_ways){0}, &two), KOLO_WAY_ORDER);
     board.cell_lines_used--;
-    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, 3, false, &two), KOLO_WAY_VALUE);
+    assert_int_equal(kolo_board_assign(&board, &barrier, NULL, (kolo_ways){0}, &two), KOLO_WAY_VALUE);
     assert_true(two.at == board.cell_lines - 1 && two.lines == 1);
 }
 
@@ -81,7 +82,8 @@ static void a_cell__is_not_taken_unwanted(void **state)
     kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
     kolo_piece piece = floats(1);
     kolo_cell cell = {0};
-    assert_int_equal(kolo_board_assign(&board, &operation, &piece, 0, false, &cell), KOLO_WAY_PLACE);
+    assert_int_equal(kolo_board_assign(&board, &operation, &piece, (kolo_ways){.has_card = true}, &cell),
+                     KOLO_WAY_PLACE);
     assert_int_equal(board.cell_lines_used, 0);
 }
 
@@ -90,7 +92,7 @@ static void no_board__no_way_over_it(void **state)
     (void)state;
     kolo_board board = {0};
     kolo_cell cell = {0};
-    assert_int_equal(assign(&board, 1, 0, &cell), KOLO_WAY_ORDER);
+    assert_int_equal(assign(&board, 1, &cell), KOLO_WAY_ORDER);
 }
 
 int main(void)

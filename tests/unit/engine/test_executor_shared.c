@@ -1,15 +1,16 @@
 /* test_executor_shared.c - schedules on tensors that all ranks see, run for all ranks in this thread: the same bits as
- * through windows, wherever the tensors lie. */
+ * through windows, wherever the tensors lie, and in however many parts. */
 #include "unit/engine/made.h"
 
 #include "engine/executor.h"
+#include "engine/parts.h"
 #include "plan/algorithm.h"
 #include "plan/slice.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANKS_MAX = 5, WINDOW_COUNT = 4096 };
+enum { RANKS_MAX = 5, WINDOW_COUNT = 4096, TENSORS = 6 };
 
 /* ---- a job of several ranks -------------------------------------------------------------------------------------- */
 
@@ -27,6 +28,10 @@ typedef struct job {
     uint64_t *flag_lines[RANKS_MAX];
     kolo_schedule schedules[RANKS_MAX];
     kolo_executor executors[RANKS_MAX];
+    bool scattered; /* worked on as tensors of their own; */
+    int64_t counts[TENSORS];
+    kolo_parts parts[RANKS_MAX];
+    uintptr_t tensors[2][RANKS_MAX][TENSORS]; /* inputs, outputs */
 } job;
 
 static void fake_flags_changed(kolo_transport *transport)
@@ -41,7 +46,10 @@ static void job_init(job *j, kolo_collective collective, int32_t size, int64_t c
     memset(j, 0, sizeof(*j));
     for (int32_t i = 0; i < size; i++)
         j->ring[i] = (i + 2) % size; /* not the ranks' order */
-    kolo_slice_layout(&count, 1, size, j->offsets);
+    /* Of several tensors, some without elements; packed, they are one. */
+    for (int64_t i = 0, left = count; i < TENSORS; left -= j->counts[i++])
+        j->counts[i] = i == TENSORS - 1 ? left : i % 2 == 1 ? 0 : left * (i + 1) / TENSORS;
+    kolo_slice_layout(j->counts, TENSORS, size, j->offsets);
     j->spec = (kolo_plan_spec){.collective = collective,
                                .size = size,
                                .root = size / 2,
@@ -112,6 +120,54 @@ static void place(job *j, int32_t rank, kolo_rng *rng)
     j->flag_lines[rank] = j->flags[rank];
 }
 
+/* ---- in parts ---------------------------------------------------------------------------------------------------- */
+
+/* Copies between what is packed slice-major and tensors of their own. */
+static void move_parts(job *j, int32_t rank, int table, uint8_t *packed, bool scatter)
+{
+    const kolo_parts *parts = &j->parts[rank];
+    size_t element_bytes = kolo_dtype_size(j->type);
+    for (size_t part = 0; part < TENSORS * (size_t)j->spec.size; part++) {
+        int64_t first = parts->starts[part], count = parts->starts[part + 1] - first;
+        uint8_t *one =
+            (uint8_t *)j->tensors[table][rank][part % TENSORS] + (size_t)(first + parts->shifts[part]) * element_bytes;
+        uint8_t *other = packed + (size_t)first * element_bytes;
+        memcpy(scatter ? one : other, scatter ? other : one, (size_t)count * element_bytes);
+    }
+}
+
+static void scatter(job *j, int32_t rank)
+{
+    kolo_parts *parts = &j->parts[rank];
+    bool in_place = j->input[rank] == j->output[rank];
+    kolo_parts_init(parts);
+    assert_int_equal(kolo_parts_begin(parts, TENSORS, j->spec.size), KOLO_OK);
+    for (size_t i = 0; i < TENSORS; i++) {
+        kolo_parts_set(parts, i, j->counts[i]);
+        size_t bytes = (size_t)j->counts[i] * kolo_dtype_size(j->type);
+        j->tensors[1][rank][i] = (uintptr_t)zeroed(bytes);
+        j->tensors[0][rank][i] = in_place ? j->tensors[1][rank][i] : (uintptr_t)zeroed(bytes);
+    }
+    kolo_parts_lay_out(parts);
+    move_parts(j, rank, 0, j->input[rank], true);
+    parts->inputs = j->tensors[0][0];
+    parts->outputs = j->tensors[1][0];
+    parts->own_row = rank;
+}
+
+static void gather(job *j, int32_t rank)
+{
+    move_parts(j, rank, 1, j->output[rank], false);
+    for (size_t i = 0; i < TENSORS; i++) {
+        if (j->tensors[0][rank][i] != j->tensors[1][rank][i])
+            free((void *)j->tensors[0][rank][i]);
+        free((void *)j->tensors[1][rank][i]);
+    }
+    kolo_parts_fini(&j->parts[rank]);
+}
+
+/* ---- a run ------------------------------------------------------------------------------------------------------- */
+
 static void start(job *j, int32_t rank, const char *algorithm)
 {
     bool sees_peers = strcmp(algorithm, "shared") == 0;
@@ -124,6 +180,7 @@ static void start(job *j, int32_t rank, const char *algorithm)
                           .windows = sees_peers ? NULL : j->window_base,
                           .peer_input = sees_peers ? j->input_base : NULL,
                           .peer_output = sees_peers ? j->output_base : NULL,
+                          .parts = j->scattered ? &j->parts[rank] : NULL,
                           .flags = j->flag_lines,
                           .ring = j->ring,
                           .type = j->type,
@@ -137,8 +194,11 @@ static void start(job *j, int32_t rank, const char *algorithm)
 static void begin(job *j, const char *algorithm)
 {
     kolo_rng rng = {.state = j->seed};
-    for (int32_t rank = 0; rank < j->spec.size; rank++)
+    for (int32_t rank = 0; rank < j->spec.size; rank++) {
         place(j, rank, &rng);
+        if (j->scattered)
+            scatter(j, rank);
+    }
     for (int32_t rank = 0; rank < j->spec.size; rank++)
         start(j, rank, algorithm);
 }
@@ -154,6 +214,8 @@ static void finish(job *j)
         for (left = 0, rank = 0; rank < j->spec.size; rank++)
             left += !kolo_executor_finished(&j->executors[rank]);
     }
+    for (int32_t rank = 0; j->scattered && rank < j->spec.size; rank++)
+        gather(j, rank);
 }
 
 static void end(job *j)
@@ -170,6 +232,18 @@ static void end(job *j)
 
 /* ---- the same bits ----------------------------------------------------------------------------------------------- */
 
+static void expect_same(job *j, const char *algorithm, uint8_t *const *expected, const size_t *bytes)
+{
+    begin(j, algorithm);
+    finish(j);
+    for (int32_t rank = 0; rank < j->spec.size; rank++)
+        if (memcmp(expected[rank], j->output[rank], bytes[rank]) != 0)
+            fail_msg("%s %s, %d ranks, %lld elements, in place 0x%x%s: rank %d has other bits", algorithm,
+                     kolo_collective_name(j->spec.collective), j->spec.size, (long long)j->offsets[j->spec.size],
+                     j->in_place, j->scattered ? ", in parts" : "", rank);
+    end(j);
+}
+
 static void compare(job *j)
 {
     uint8_t *expected[RANKS_MAX];
@@ -182,16 +256,15 @@ static void compare(job *j)
         expected[rank] = made_copy(j->output[rank], bytes[rank]);
     }
     end(j);
-    begin(j, "shared");
-    finish(j);
-    for (int32_t rank = 0; rank < j->spec.size; rank++) {
-        if (memcmp(expected[rank], j->output[rank], bytes[rank]) != 0)
-            fail_msg("%s, %d ranks, %lld elements, in place 0x%x: rank %d has other bits",
-                     kolo_collective_name(j->spec.collective), j->spec.size, (long long)j->offsets[j->spec.size],
-                     j->in_place, rank);
-        free(expected[rank]);
+    expect_same(j, "shared", expected, bytes);
+    if (j->spec.collective == KOLO_ALLREDUCE && j->spec.size > 1) {
+        j->scattered = true;
+        expect_same(j, "direct", expected, bytes);
+        expect_same(j, "direct_oneshot", expected, bytes);
+        expect_same(j, "shared", expected, bytes);
     }
-    end(j);
+    for (int32_t rank = 0; rank < j->spec.size; rank++)
+        free(expected[rank]);
 }
 
 static void compare_sizes(kolo_collective collective, kolo_dtype_id type, kolo_reduce_op op)

@@ -211,6 +211,12 @@ static void rules__each_flaw(void **state)
         {{.kind = KOLO_STEP_REDUCE, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_PEER_INPUT, .count = 1}, "not reduced"},
         {{.kind = KOLO_STEP_REDUCE, .dst = KOLO_BUFFER_OUTPUT, .b = KOLO_BUFFER_PEER_INPUT, .count = 1}, "not reduced"},
         {{.kind = KOLO_STEP_REDUCE, .dst = ALL, .count = 1}, "not reduced"},
+        {{.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_PEER_INPUT, .a_offset = 1, .count = 1},
+         "at several places"},
+        {{.kind = KOLO_STEP_FOLD, .dst = ALL, .dst_offset = 1, .a = KOLO_BUFFER_PEER_INPUT, .count = 1},
+         "at several places"},
+        {{.kind = KOLO_STEP_FOLD, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_PEER_INPUT, .b_offset = 1, .count = 1},
+         "at several places"},
     };
     for (size_t i = 0; i < sizeof(flaws) / sizeof(flaws[0]); i++) {
         pair p;

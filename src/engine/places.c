@@ -1,0 +1,241 @@
+/* places.c - see places.h. */
+#include "engine/places.h"
+
+#include "base/error.h"
+#include "engine/card.h"
+#include "engine/extent.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One tensor in a list. */
+typedef struct place {
+    uint64_t input, output;
+} place;
+
+struct kolo_places {
+    size_t tensors;  /* as they were written the last time */
+    place *list;     /* in the heap; */
+    size_t capacity; /* it has room for so many */
+    uint64_t version;
+    uint64_t seen[KOLO_BOARD_RANKS_MAX]; /* per rank: the version that was read; 0: none */
+    uintptr_t *inputs, *outputs;         /* [rank][tensor] */
+};
+
+void kolo_places_destroy(kolo_places *places)
+{
+    if (places != NULL)
+        free(places->inputs);
+    free(places);
+}
+
+void kolo_places_forget(kolo_places *places)
+{
+    if (places != NULL)
+        memset(places->seen, 0, sizeof(places->seen));
+}
+
+/* ---- the own heap -------------------------------------------------------------------------------------- */
+
+static bool is_in_heap(const kolo_board *board, uint64_t offset, int64_t count, size_t element_bytes)
+{
+    uint64_t bytes = (uint64_t)count * element_bytes;
+    return offset <= board->heap_bytes && bytes <= board->heap_bytes - offset;
+}
+
+static uint64_t offset_of(const kolo_board *board, const void *address)
+{
+    return (uint64_t)((uintptr_t)address - board->heaps[board->rank]);
+}
+
+static bool holds(const kolo_board *board, kolo_collective collective, const kolo_piece *piece)
+{
+    size_t element_bytes = kolo_dtype_size(piece->type);
+    kolo_extent extent =
+        kolo_extent_of(collective, piece->count, board->size, board->rank, piece->input == piece->output);
+    return is_in_heap(board, offset_of(board, piece->input), extent.input.count, element_bytes) &&
+           is_in_heap(board, offset_of(board, piece->output), extent.output.count, element_bytes);
+}
+
+bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces)
+{
+    for (size_t i = 0; i < operation->piece_count; i++)
+        if (board->heap_bytes == 0 || (pieces[i].count > 0 && !holds(board, operation->collective, &pieces[i])))
+            return false;
+    return operation->piece_count > 0;
+}
+
+/* An executor works with one type at a time. */
+static bool is_uniform(const kolo_operation *operation, const kolo_piece *pieces)
+{
+    int64_t total = 0;
+    for (size_t i = 0; i < operation->piece_count; i++) {
+        if (pieces[i].type != pieces[0].type)
+            return false;
+        total |= pieces[i].count;
+    }
+    return total > 0;
+}
+
+bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces,
+                         uint32_t slot)
+{
+    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
+    return board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS && !scales && is_uniform(operation, pieces);
+}
+
+/* ---- posting -------------------------------------------------------------------------------------------- */
+
+/* Room for so many places, the list included. The old ones are not needed any more. */
+static bool reserve(const kolo_board *board, kolo_places *places, size_t tensors)
+{
+    if (tensors <= places->capacity)
+        return true;
+    void *list;
+    uintptr_t *table = malloc(2 * tensors * (size_t)board->size * sizeof(*table));
+    if (table == NULL || board->ops->heap_alloc(board->transport, tensors * sizeof(place), &list) != KOLO_OK) {
+        kolo_error_clear();
+        free(table);
+        return false;
+    }
+    if (places->list != NULL)
+        (void)board->ops->heap_free(board->transport, places->list);
+    free(places->inputs);
+    places->list = list;
+    places->inputs = table;
+    places->capacity = tensors;
+    return true;
+}
+
+/* What has not changed is not written: the others have it in their caches. */
+static bool update(const kolo_board *board, const kolo_piece *pieces, kolo_places *places)
+{
+    bool changed = false;
+    for (size_t i = 0; i < places->tensors; i++) {
+        place now = {0};
+        if (pieces[i].count > 0)
+            now = (place){.input = offset_of(board, pieces[i].input), .output = offset_of(board, pieces[i].output)};
+        if (now.input == places->list[i].input && now.output == places->list[i].output)
+            continue;
+        places->list[i] = now;
+        changed = true;
+    }
+    return changed;
+}
+
+static bool write_list(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces,
+                       kolo_places **given)
+{
+    if (*given == NULL && (*given = calloc(1, sizeof(**given))) == NULL)
+        return false;
+    kolo_places *places = *given;
+    size_t had = places->capacity, tensors = operation->piece_count;
+    if (!reserve(board, places, tensors))
+        return false;
+    bool is_new = places->tensors != tensors || places->capacity != had;
+    if (is_new) {
+        kolo_places_forget(places);
+        places->outputs = places->inputs + tensors * (size_t)board->size;
+        places->tensors = tensors;
+    }
+    if (update(board, pieces, places) || is_new)
+        places->version++;
+    return true;
+}
+
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *pieces, kolo_places **places)
+{
+    if (!kolo_board_holds(board, operation, pieces))
+        return false;
+    kolo_card *own = kolo_card_of(board, board->rank, post);
+    if (operation->piece_count > 1) {
+        if (!write_list(board, operation, pieces, places))
+            return false;
+        own->list = offset_of(board, (*places)->list);
+        own->version = (*places)->version;
+    } else {
+        own->input = offset_of(board, pieces->input);
+        own->output = offset_of(board, pieces->output);
+    }
+    uint64_t *counter = board->counters[board->rank];
+    __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
+    __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
+    return true;
+}
+
+/* ---- reading -------------------------------------------------------------------------------------------- */
+
+static kolo_status refuse(int32_t rank)
+{
+    kolo_status status =
+        kolo_fail(KOLO_ERR_PROTOCOL, "rank %d posted a tensor that would lie outside of its heap", rank);
+    snprintf(kolo_error_current()->ranks, sizeof(kolo_error_current()->ranks), "%d", rank);
+    return status;
+}
+
+kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                                  const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs)
+{
+    size_t element_bytes = kolo_dtype_size(piece->type);
+    for (int32_t rank = 0; rank < board->size; rank++) {
+        const kolo_card *theirs = kolo_card_of(board, rank, post);
+        uint64_t input = theirs->input, output = theirs->output;
+        kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
+        if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
+            !is_in_heap(board, output, extent.output.count, element_bytes))
+            return refuse(rank);
+        inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
+        outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
+    }
+    return KOLO_OK;
+}
+
+/* The list of one rank, which may write there at any time if it is broken: each place is read once, and checked. */
+static kolo_status read_list(const kolo_board *board, int32_t rank, uint64_t at, const kolo_piece *pieces,
+                             const kolo_places *places)
+{
+    if (at % sizeof(uint64_t) != 0 || !is_in_heap(board, at, (int64_t)places->tensors, sizeof(place)))
+        return refuse(rank);
+    const volatile place *list = (const volatile place *)(board->heaps[rank] + (uintptr_t)at);
+    size_t element_bytes = kolo_dtype_size(pieces->type), row = (size_t)rank * places->tensors;
+    for (size_t i = 0; i < places->tensors; i++) {
+        uint64_t input = list[i].input, output = list[i].output;
+        if (!is_in_heap(board, input, pieces[i].count, element_bytes) ||
+            !is_in_heap(board, output, pieces[i].count, element_bytes))
+            return refuse(rank);
+        places->inputs[row + i] = board->heaps[rank] + (uintptr_t)input;
+        places->outputs[row + i] = board->heaps[rank] + (uintptr_t)output;
+    }
+    return KOLO_OK;
+}
+
+kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_piece *pieces,
+                                   kolo_places *places, const uintptr_t **inputs, const uintptr_t **outputs)
+{
+    for (int32_t rank = 0; rank < board->size; rank++) {
+        const kolo_card *theirs = kolo_card_of(board, rank, post);
+        uint64_t list = theirs->list, version = theirs->version;
+        if (version != places->seen[rank])
+            KOLO_TRY(read_list(board, rank, list, pieces, places));
+        places->seen[rank] = version;
+    }
+    *inputs = places->inputs;
+    *outputs = places->outputs;
+    return KOLO_OK;
+}
+
+void kolo_board_read_flags(const kolo_board *board, const kolo_post *post, uint64_t **flags)
+{
+    for (int32_t rank = 0; rank < board->size; rank++)
+        flags[rank] = kolo_card_of(board, rank, post)->flags;
+}
+
+uint64_t kolo_board_places(const kolo_board *board)
+{
+    uint64_t sum = 0;
+    for (int32_t rank = 0; rank < board->size; rank++)
+        sum += __atomic_load_n(board->counters[rank], __ATOMIC_ACQUIRE);
+    return sum;
+}
