@@ -5,16 +5,13 @@
 
 int64_t kolo_fusion_worth_bytes(int32_t size, bool is_shared, const kolo_price_model *model)
 {
-    enum { SOME = 4096 }; /* of which only that there is a window counts */
     if (size == 1)
         return 0; /* nobody to wait for: nothing is saved */
+    if (is_shared)
+        return INT64_MAX;
     /* The bytes travel either way. */
-    kolo_plan_work work = {.collective = KOLO_ALLREDUCE,
-                           .size = size,
-                           .bytes = 1,
-                           .chunk_bytes = SOME,
-                           .window_bytes = is_shared ? SOME : 0};
-    kolo_association association = kolo_plan_association(KOLO_ALLREDUCE, work.bytes, size, is_shared);
+    kolo_plan_work work = {.collective = KOLO_ALLREDUCE, .size = size, .bytes = 1, .chunk_bytes = 1};
+    kolo_association association = kolo_plan_association(KOLO_ALLREDUCE, work.bytes, size, false);
     double saved_ns = kolo_algorithm_select(&work, association, model, NULL)->price(&work, model);
     return (int64_t)(saved_ns / (2 * model->copy_ns));
 }

@@ -20,7 +20,7 @@ typedef struct kolo_fusion_item {
 size_t kolo_fusion_plan(kolo_fusion_item *items, size_t count, int64_t limit_bytes, int64_t worth_bytes);
 
 /* The largest tensor whose packing and unpacking costs no more than what an all-reduce of its own would, however few
- * bytes it had. is_shared: all ranks share memory. */
+ * bytes it had. is_shared: all ranks share memory, where groups are not packed (engine/parts.h). */
 int64_t kolo_fusion_worth_bytes(int32_t size, bool is_shared, const kolo_price_model *model);
 
 #endif

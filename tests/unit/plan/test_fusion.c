@@ -108,10 +108,9 @@ static void worth__what_an_operation_of_its_own_would_cost(void **state)
 {
     (void)state;
     const kolo_price_model model = {.message_ns = {1000, 1000, 1000, 1000, 1000}, .flight_ns = 400, .copy_ns = 1};
-    assert_int_equal(kolo_fusion_worth_bytes(2, false, &model), 500);  /* one round */
-    assert_int_equal(kolo_fusion_worth_bytes(4, false, &model), 1000); /* two */
-    assert_int_equal(kolo_fusion_worth_bytes(2, true, &model), 200);   /* one flight */
-    assert_int_equal(kolo_fusion_worth_bytes(4, true, &model), 200);
+    assert_int_equal(kolo_fusion_worth_bytes(2, false, &model), 500);      /* one round */
+    assert_int_equal(kolo_fusion_worth_bytes(4, false, &model), 1000);     /* two */
+    assert_int_equal(kolo_fusion_worth_bytes(2, true, &model), INT64_MAX); /* nothing is packed */
     assert_int_equal(kolo_fusion_worth_bytes(1, false, &model), 0);
 }
 
