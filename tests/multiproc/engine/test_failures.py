@@ -161,6 +161,17 @@ class Joining(Job):
                 warned = [any("WARN" in line and name in line for line in rank.errors) for rank in ranks]
                 self.assertEqual(warned, [False, True])
 
+    def test_forced_algorithm_that_cannot_be_used(self):
+        for variables, warnings in (({"KOLO_TRANSPORT": "ucx", "KOLO_ALGORITHM": "direct"}, 1),
+                                    ({"KOLO_TRANSPORT": "shm", "KOLO_SHM_WINDOW": "0", "KOLO_ALGORITHM": "direct_oneshot",
+                                      "KOLO_BROADCAST": "direct"}, 2),
+                                    ({"KOLO_TRANSPORT": "shm", "KOLO_ALGORITHM": "direct"}, 0)):
+            with self.subTest(**variables):
+                code, _, errors = run(2, "failures", "join", **variables)
+                self.assertEqual(code, 0, errors)
+                said = re.findall("WARN.*=direct.* cannot be used: it needs windows .* over (?:shm|ucx) ", errors)
+                self.assertEqual(len(said), 2 * warnings, errors)
+
     def test_unknown_variable(self):
         code, _, errors = run(2, "failures", "join", KOLO_ALGORITM="ring")
         self.assertEqual(code, 0, errors)
