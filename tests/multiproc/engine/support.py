@@ -66,8 +66,11 @@ class Rank:
         self.began.set()
         stream.close()
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
 
     def end(self, patience=PATIENCE):
         """The exit code; None for a rank that hangs, which is killed."""
