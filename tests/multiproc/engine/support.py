@@ -11,6 +11,7 @@ KOLORUN = os.environ["KOLORUN"]
 PROGRAMS = Path(os.environ["ENGINE_PROGRAMS"])
 TRANSPORT = os.environ.get("ENGINE_TRANSPORT", "auto")  # what the ranks use where a test does not choose one
 SANITIZED = os.environ.get("ENGINE_SANITIZED", "") != ""
+THREADS_WATCHED = os.environ.get("ENGINE_SANITIZED") == "thread"  # where many ranks on few cores take minutes
 PATIENCE = 150  # seconds; only a hanging test sees the end of it
 
 # The variables of a job that this test itself may be running in.
