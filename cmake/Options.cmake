@@ -1,5 +1,6 @@
 # What the presets choose, and the flags that hold everywhere.
-option(KOLO_TESTS "Build the tests" ON)
+option(KOLO_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
+option(KOLO_BENCHMARKS "Build the benchmarks that are not installed (kolo-perf is, and always built)" ${PROJECT_IS_TOP_LEVEL})
 option(KOLO_WERROR "Warnings are errors" ON)
 set(KOLO_SANITIZE "" CACHE STRING "Sanitizers: 'address,undefined' or 'thread'")
 option(KOLO_COVERAGE "Instrument for gcov" OFF)

@@ -14,7 +14,7 @@ seeds=
 # What the sanitizers leave out unless asked: long tests of real processes, whose code the others run too.
 long='multiproc_(perf|train|launch)|multiproc_engine_(operations|bits|module|prices|.*_ucx)|unit_plan_algorithms'
 # And TSan also what has one thread, and odd surroundings of the same threads.
-single='unit_(plan|reduce)|^sim_|conformance_sim|multiproc_engine_odd_(sizes|limits|places)'
+single='unit_(plan|reduce)|^sim_|conformance_sim|multiproc_engine_odd_(sizes|limits|places|crowds)'
 full=
 while (($#)); do
     case $1 in
@@ -46,7 +46,8 @@ run_tests() {
     if [[ -z $full && $preset == asan-ubsan ]]; then selection=(-E "$long"); fi
     if [[ -z $full && $preset == tsan ]]; then selection=(-E "$long|$single"); fi
     say "testing $preset"
-    if ctest --test-dir "$KOLO_ROOT/build/$preset" -j "$JOBS" --output-on-failure --no-tests=error \
+    # One more than there are cores: tests of real processes wait half of their time.
+    if ctest --test-dir "$KOLO_ROOT/build/$preset" -j "$((JOBS + 1))" --output-on-failure --no-tests=error \
         --no-label-summary "${selection[@]}" 2>&1 | tee "$KOLO_ROOT/build/$preset/ctest.log"; then
         passed+=("$preset")
     else

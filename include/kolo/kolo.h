@@ -7,7 +7,7 @@
  *     for (each step) {
  *         kolo_args args = KOLO_ARGS_INIT;
  *         args.name = "gradients";
- *         args.output = KOLO_VECTOR(grad, n, KOLO_FLOAT32); // in place
+ *         args.output = KOLO_VECTOR(grad, n, KOLO_FLOAT32); // in place; in C++: kolo_vector(grad, &n, ...)
  *         args.op = KOLO_AVERAGE;
  *         kolo_allreduce(ctx, &args, NULL);               // NULL: wait for the result
  *     }
@@ -145,7 +145,7 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_a
 /* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
  * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes
  * must live until the call: those of KOLO_VECTOR die with the block they are written in, so a loop that fills args needs
- * shapes of its own. [any] */
+ * shapes of its own (kolo_vector). [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 
@@ -163,7 +163,8 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_test(kolo_request *request, int *done);
  * goes on. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns);
 
-/* Gives the handle back. The operation goes on when it is not complete. NULL is ignored. [any] */
+/* Gives the handle back. The operation goes on when it is not complete. NULL is ignored. Leaves kolo_last_error() as it
+ * is. [any] */
 KOLO_API void kolo_request_free(kolo_request *request);
 
 /* One step of the engine, for hosts with natural pauses; returns at once when somebody else drives. [any] */

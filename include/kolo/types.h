@@ -107,14 +107,24 @@ typedef struct kolo_tensor {
     uint64_t byte_offset;
 } kolo_tensor;
 
-/* A one-dimensional tensor over memory of the caller's, for C: KOLO_VECTOR(grad, n, KOLO_FLOAT32). Its shape ends with
- * the innermost block around it, which may be a single statement after if or for: make the call in the same block. */
+/* A one-dimensional tensor over memory of the caller's; its shape is *count, which must live until the call. */
+static inline kolo_tensor kolo_vector(void *data, const int64_t *count, kolo_dtype dtype)
+{
+    kolo_tensor tensor = {data, KOLO_DEVICE_CPU, 0, 1, dtype, count, NULL, 0};
+    return tensor;
+}
+
+/* The same for C, where the shape needs no variable: KOLO_VECTOR(grad, n, KOLO_FLOAT32). It ends with the innermost block
+ * around it, which may be a single statement after if or for: make the call in the same block. In C++ it would end with
+ * the statement, before the call. */
+#ifndef __cplusplus
 #define KOLO_VECTOR(data_, count_, dtype_)                                                         \
     ((kolo_tensor){.data = (data_),                                                                \
                    .device_type = KOLO_DEVICE_CPU,                                                 \
                    .ndim = 1,                                                                      \
                    .dtype = dtype_,                                                                \
                    .shape = (const int64_t[]){(int64_t)(count_)}})
+#endif
 
 /* ---- operators ------------------------------------------------------------------------------ */
 

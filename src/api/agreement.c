@@ -108,14 +108,6 @@ static void warn_if_different(const kolo_context *ctx, const card *first)
     warn_of(ctx, "KOLO_PRICES", strcmp(own->prices, first->prices) == 0, first->prices);
 }
 
-/* By name, if it can do this collective, wherever the tensors lie. */
-static const kolo_algorithm *find_forced(const char *name, kolo_collective collective)
-{
-    const kolo_algorithm *algorithm = kolo_algorithm_find(name);
-    bool fits = algorithm != NULL && (algorithm->collectives >> (unsigned)collective & 1) != 0;
-    return fits && !algorithm->shared_tensors ? algorithm : NULL;
-}
-
 /* The settings all must share; forced algorithms are checked here, so that an unknown name fails on every rank alike.
  */
 static kolo_status adopt(kolo_context *ctx, const card *first)
@@ -123,17 +115,8 @@ static kolo_status adopt(kolo_context *ctx, const card *first)
     ctx->config.chunk_bytes = first->chunk_bytes;
     ctx->config.fusion_bytes = first->fusion_bytes;
     ctx->config.groups_in_flight = first->groups_in_flight; /* runners share memory with their likes on other ranks */
-    ctx->forced = ctx->forced_broadcast = NULL;
-    if (strcmp(first->algorithm, "auto") != 0 && (ctx->forced = find_forced(first->algorithm, KOLO_ALLREDUCE)) == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG,
-                         "KOLO_ALGORITHM=%s (of rank 0) is unknown; one of auto, ring, oneshot, circulant, direct, "
-                         "direct_oneshot",
-                         first->algorithm);
-    if (strcmp(first->broadcast, "auto") != 0 &&
-        (ctx->forced_broadcast = find_forced(first->broadcast, KOLO_BROADCAST)) == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG,
-                         "KOLO_BROADCAST=%s (of rank 0) is unknown; one of auto, binomial, chain, direct",
-                         first->broadcast);
+    KOLO_TRY(kolo_algorithm_forced("KOLO_ALGORITHM", first->algorithm, KOLO_ALLREDUCE, &ctx->forced));
+    KOLO_TRY(kolo_algorithm_forced("KOLO_BROADCAST", first->broadcast, KOLO_BROADCAST, &ctx->forced_broadcast));
     return kolo_prices_choose(ctx, first->prices);
 }
 

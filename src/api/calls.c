@@ -4,6 +4,7 @@
 #include "api/join.h"
 #include "base/error.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* The version comes from the build. */
@@ -81,31 +82,52 @@ static kolo_status check_process(const kolo_request *request)
 {
     if (request->process == kolo_process_number())
         return KOLO_OK;
+    char title[KOLO_TITLE_BYTES];
     return kolo_fail(KOLO_ERR_STATE,
-                     "this process was forked from the one that submitted '%s'; only that one can wait for it",
-                     request->name);
+                     "this process was forked from the one that submitted %s; only that one can wait for it",
+                     kolo_request_title(request->name, title));
+}
+
+/* Says of which operation the error is, where it does not say so yet. */
+static kolo_status about(const kolo_request *request, kolo_status status)
+{
+    kolo_error *error = kolo_error_current();
+    if (status == KOLO_OK || error->operation[0] != '\0')
+        return status;
+    snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(request->operation.collective));
+    snprintf(error->tensor, sizeof(error->tensor), "%s", kolo_request_given_name(request->name));
+    return status;
+}
+
+static kolo_status no_request(const char *operation, const char *message)
+{
+    kolo_status status = kolo_fail(KOLO_ERR_INVALID, "%s", message);
+    snprintf(kolo_error_current()->operation, sizeof(kolo_error_current()->operation), "%s", operation);
+    return status;
 }
 
 kolo_status kolo_test(kolo_request *request, int *done)
 {
     kolo_error_clear();
     if (request == NULL || done == NULL)
-        return kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer");
+        return no_request("test", "kolo_test needs a request and somewhere to put the answer");
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
-    return over ? kolo_context_result(request) : check_process(request);
+    return about(request, over ? kolo_context_result(request) : check_process(request));
 }
 
 kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
 {
     kolo_error_clear();
     if (request == NULL)
-        return kolo_fail(KOLO_ERR_INVALID, "kolo_wait needs a request");
+        return no_request("wait", "kolo_wait needs a request");
+    kolo_status status = KOLO_OK;
     if (!kolo_request_is_done(request)) {
-        KOLO_TRY(check_process(request));
-        KOLO_TRY(kolo_driver_wait(request->driver, request, timeout_ns));
+        status = check_process(request);
+        if (status == KOLO_OK)
+            status = kolo_driver_wait(request->driver, request, timeout_ns);
     }
-    return kolo_context_result(request);
+    return about(request, status == KOLO_OK ? kolo_context_result(request) : status);
 }
 
 void kolo_request_free(kolo_request *request)

@@ -83,9 +83,5 @@ kolo_status kolo_context_result(const kolo_request *request)
         return KOLO_OK;
     if (request->error == NULL)
         return kolo_fail(request->status, "%s", kolo_status_text(request->status));
-    (void)kolo_error_adopt(request->error);
-    kolo_error *error = kolo_error_current();
-    if (error->tensor[0] == '#')
-        error->tensor[0] = '\0';
-    return request->status;
+    return kolo_error_adopt(request->error);
 }

@@ -46,8 +46,7 @@ struct kolo_context {
 
 /* KOLO_OK when ctx is live in this process; else KOLO_ERR_STATE / KOLO_ERR_INVALID with the reason. */
 KOLO_NODISCARD kolo_status kolo_context_check(const kolo_context *ctx);
-/* The status of a request that is over, with its error as the thread's, in the caller's terms: Kolo's own names ('#...')
- * are nobody's tensors. */
+/* The status of a request that is over, with its error as the thread's. */
 kolo_status kolo_context_result(const kolo_request *request);
 /* A number that differs between this process and its forked children. */
 uint64_t kolo_process_number(void);

@@ -116,6 +116,17 @@ static kolo_status start_driver(kolo_context *ctx)
     return kolo_driver_create(&options, &ctx->driver);
 }
 
+/* Forcing is a promise of its own, so that it is not kept must be heard. */
+static void warn_of_unusable(const kolo_context *ctx, const char *variable, const kolo_algorithm *forced)
+{
+    if (forced != NULL && forced->association == KOLO_ASSOCIATION_DIRECT && ctx->job.size > 1 &&
+        !kolo_engine_shares(ctx->engine))
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN,
+                       "%s=%s cannot be used: it needs windows in memory that all ranks share, and over %s there are "
+                       "none here; algorithms are chosen by price, as with auto",
+                       variable, forced->name, ctx->ops->name);
+}
+
 /* Who and where everybody is; then the transport that all can use. */
 static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
 {
@@ -131,6 +142,8 @@ static kolo_status meet(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_byt
     KOLO_TRY(kolo_agreement_read(ctx, all));
     KOLO_TRY(create_engine(ctx));
     KOLO_TRY(kolo_wire_up(ctx, rendezvous, all));
+    warn_of_unusable(ctx, "KOLO_ALGORITHM", ctx->forced);
+    warn_of_unusable(ctx, "KOLO_BROADCAST", ctx->forced_broadcast);
     return rendezvous != NULL ? kolo_prices_settle(ctx, rendezvous, all, caller_spin_ns(ctx), crowd(ctx)) : KOLO_OK;
 }
 
@@ -187,8 +200,7 @@ static kolo_status read_surroundings(kolo_context *ctx, const kolo_init_args *ar
 static kolo_status build(kolo_context *ctx)
 {
     ctx->log.level = ctx->config.log_level;
-    if (strcmp(ctx->config.bind, "auto") != 0 && strcmp(ctx->config.bind, "none") != 0)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BIND=%s is unknown; auto or none", ctx->config.bind);
+    KOLO_TRY(kolo_topo_check_bind(ctx->config.bind));
     KOLO_TRY(kolo_topo_create(&ctx->log, &ctx->topo));
     KOLO_TRY(meet_everybody(ctx));
     if (ctx->job.local_rank >= 0 && ctx->job.local_size >= 0) {

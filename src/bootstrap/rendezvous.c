@@ -40,7 +40,7 @@ struct kolo_rendezvous {
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
+static kolo_status fail_without_word(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
 {
     if (io == KOLO_RV_IO_TIMEOUT)
         return kolo_fail(KOLO_ERR_BOOTSTRAP, "rank 0 at %s did not answer in time while rank %d was %s",
@@ -51,6 +51,13 @@ static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, con
                          rendezvous->where, rendezvous->job.rank, doing);
     return kolo_fail_errno(KOLO_ERR_BOOTSTRAP, errno, "the connection to rank 0 at %s broke while rank %d was %s",
                            rendezvous->where, rendezvous->job.rank, doing);
+}
+
+static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
+{
+    kolo_status status = fail_without_word(rendezvous, io, doing);
+    memcpy(kolo_error_current()->ranks, "0", sizeof("0"));
+    return status;
 }
 
 /* What the server said went wrong becomes this thread's error. */
@@ -350,6 +357,13 @@ kolo_status kolo_rendezvous_exchange(kolo_rendezvous *rendezvous, const void *by
         rendezvous->fd = -1;
     }
     return status;
+}
+
+/* Nothing is sent unasked but the end. */
+bool kolo_rendezvous_is_over(const kolo_rendezvous *rendezvous, int64_t wait_ns)
+{
+    struct pollfd word = {.fd = rendezvous->fd, .events = POLLIN};
+    return rendezvous->failed || (rendezvous->fd >= 0 && poll(&word, 1, (int)(wait_ns / KOLO_NS_PER_MS)) > 0);
 }
 
 void kolo_rendezvous_close(kolo_rendezvous *rendezvous)

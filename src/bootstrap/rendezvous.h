@@ -34,6 +34,10 @@ KOLO_NODISCARD kolo_status kolo_rendezvous_open(const kolo_job *job, const kolo_
 KOLO_NODISCARD kolo_status kolo_rendezvous_exchange(kolo_rendezvous *rendezvous, const void *bytes, size_t size,
                                                     kolo_bytes *all);
 
+/* Between exchanges: whether the rendezvous is over, since a rank is gone, or is so within wait_ns. The next exchange
+ * fails then, and says who. Asks the system each time. */
+bool kolo_rendezvous_is_over(const kolo_rendezvous *rendezvous, int64_t wait_ns);
+
 /* Leaves. Rank 0 stays a moment until the others have left, at most timeout_ns. */
 void kolo_rendezvous_close(kolo_rendezvous *rendezvous);
 

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { KOLO_TITLE_BYTES = 128 };
-
 /* A rank that does not know for sure who is late asks, and gives those who know so much time to speak first. */
 #define GRACE_NS (2 * KOLO_NS_PER_S)
 
@@ -19,7 +17,7 @@ void kolo_engine_finish_broken(kolo_engine *engine, kolo_request *request)
     kolo_error error = engine->error;
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(request->operation.collective));
     if (error.tensor[0] == '\0')
-        snprintf(error.tensor, sizeof(error.tensor), "%s", request->name);
+        snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(request->name));
     kolo_engine_finish(engine, request, &error);
 }
 
@@ -103,33 +101,26 @@ static int64_t effective_deadline(const kolo_engine *engine, const kolo_request 
     return sure || request->deadline_ns > INT64_MAX - GRACE_NS ? request->deadline_ns : request->deadline_ns + GRACE_NS;
 }
 
-static const char *rank_word(const char *ranks)
+static bool is_one(const char *ranks)
 {
-    return strpbrk(ranks, ",-(") == NULL ? "rank" : "ranks";
+    return strpbrk(ranks, ",-(") == NULL;
 }
 
-/* The operation as its caller knows it: names that begin with '#' are Kolo's own. */
-static const char *title(const char *name, char text[KOLO_TITLE_BYTES])
+static const char *rank_word(const char *ranks)
 {
-    if (strcmp(name, KOLO_FAREWELL) == 0)
-        snprintf(text, KOLO_TITLE_BYTES, "kolo_finalize");
-    else if (name[0] == '#')
-        snprintf(text, KOLO_TITLE_BYTES, "an operation without a name");
-    else
-        snprintf(text, KOLO_TITLE_BYTES, "'%.100s'", name);
-    return text;
+    return is_one(ranks) ? "rank" : "ranks";
 }
 
 static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks)
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
-    snprintf(error.tensor, sizeof(error.tensor), "%s", name);
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
     snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
     snprintf(
         error.message, sizeof(error.message),
         "%s passed its deadline: %s %s %s; if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)",
-        title(name, text), why, rank_word(ranks), ranks);
+        kolo_request_title(name, text), why, rank_word(ranks), ranks);
     kolo_engine_break(engine, &error, -1);
 }
 
@@ -142,12 +133,13 @@ void kolo_engine_deserted(void *user, const char *name, const char *left, const 
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_PEER};
-    snprintf(error.tensor, sizeof(error.tensor), "%s", name);
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
     snprintf(error.ranks, sizeof(error.ranks), "%.127s", left);
     snprintf(error.message, sizeof(error.message),
-             "%s %s called kolo_finalize and will not submit %s, as %s %s did; every rank must take part in every "
-             "operation before it leaves",
-             rank_word(left), left, title(name, text), rank_word(waiting), waiting);
+             "%s %s called kolo_finalize without submitting %s, for which %s %s wait%s; every rank must take part in "
+             "every operation before it leaves",
+             rank_word(left), left, kolo_request_title(name, text), rank_word(waiting), waiting,
+             is_one(waiting) ? "s" : "");
     kolo_engine_break(user, &error, -1);
 }
 
@@ -221,7 +213,8 @@ static void report_stall(void *user, const kolo_entry *entry, const char *ranks)
     kolo_engine *engine = user;
     char text[KOLO_TITLE_BYTES];
     kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s has waited %.1f s for %s %s; stuck, or doing other work?",
-                   title(entry->name, text), (double)(engine->now_ns - entry->since_ns) / 1e9, rank_word(ranks), ranks);
+                   kolo_request_title(entry->name, text), (double)(engine->now_ns - entry->since_ns) / 1e9,
+                   rank_word(ranks), ranks);
 }
 
 /* The same for data under way: a peer stopped in the middle. */
@@ -233,7 +226,7 @@ static void report_still_groups(kolo_engine *engine)
         char ranks[KOLO_MISSING_BYTES], text[KOLO_TITLE_BYTES];
         list_peers(runner, ranks, sizeof(ranks));
         kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s: its data has not moved for %.1f s; waiting for %s %s",
-                       title(runner->group->members[0].request->name, text),
+                       kolo_request_title(runner->group->members[0].request->name, text),
                        (double)(engine->now_ns - runner->moved_ns) / 1e9, rank_word(ranks), ranks);
         runner->warned = true;
     }

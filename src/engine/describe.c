@@ -175,6 +175,14 @@ static bool same_piece(const piece *a, const piece *b)
            memcmp(a->shape, b->shape, (size_t)a->ndim * sizeof(a->shape[0])) == 0;
 }
 
+size_t kolo_description_pieces(const void *bytes, size_t size)
+{
+    kolo_reader reader;
+    kolo_reader_init(&reader, bytes, size);
+    kolo_operation operation;
+    return read_operation(&reader, &operation) ? operation.piece_count : 0;
+}
+
 size_t kolo_description_difference(const void *a, size_t a_size, const void *b, size_t b_size)
 {
     kolo_reader ra, rb;

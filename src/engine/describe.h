@@ -28,6 +28,9 @@ bool kolo_description_valid(const void *bytes, size_t size);
 /* For people: "allreduce sum float32 [512, 784]"; of several pieces, the one numbered `focus`. Cut to capacity. */
 char *kolo_description_format(const void *bytes, size_t size, size_t focus, char *text, size_t capacity);
 
+/* How many pieces a valid description has. */
+size_t kolo_description_pieces(const void *bytes, size_t size);
+
 /* The first piece in which two valid descriptions differ; 0 if none does or the operations themselves differ. */
 size_t kolo_description_difference(const void *a, size_t a_size, const void *b, size_t b_size);
 

@@ -108,8 +108,9 @@ kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t
         KOLO_TRY(wait_until_over(driver, request, timeout_ns, &over));
     if (over)
         return KOLO_OK;
-    return kolo_fail(KOLO_ERR_TIMEOUT, "'%s' is not complete after %.3f s; it goes on", request->name,
-                     (double)timeout_ns / 1e9);
+    char title[KOLO_TITLE_BYTES];
+    return kolo_fail(KOLO_ERR_TIMEOUT, "%s is not complete after %.3f s; it goes on",
+                     kolo_request_title(request->name, title), (double)timeout_ns / 1e9);
 }
 
 kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns)

@@ -366,14 +366,13 @@ kolo_status kolo_negotiation_flush(kolo_negotiation *negotiation, bool decide_no
 
 static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const kolo_down *down)
 {
+    char title[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_MISMATCH};
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(entry->head->operation.collective));
-    snprintf(error.tensor, sizeof(error.tensor), "%s", entry->name);
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(entry->name));
     snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
-    snprintf(
-        error.message, sizeof(error.message),
-        "ranks disagree about '%.40s': %.600s; give it the same operation, type and shape everywhere, or two names",
-        entry->name, down->text);
+    snprintf(error.message, sizeof(error.message), "ranks disagree about %.40s: %s",
+             kolo_request_title(entry->name, title), down->text);
     negotiation->hooks.fail(negotiation->hooks.user, entry->head, &error);
 }
 

@@ -14,9 +14,6 @@
 #include "engine/registry.h"
 #include "engine/tree.h"
 
-/* The name of kolo_finalize's barrier: who submits it has no other operation under way, and will submit none. */
-#define KOLO_FAREWELL "#finalize"
-
 /* What the negotiation asks of its owner. */
 typedef struct kolo_negotiation_hooks {
     void *user;

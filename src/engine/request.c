@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/pool.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -131,6 +132,22 @@ void kolo_request_release(kolo_request *request)
         kolo_pool_give(&blocks, request);
     else
         free(request);
+}
+
+char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES])
+{
+    if (strcmp(name, KOLO_FAREWELL) == 0)
+        snprintf(text, KOLO_TITLE_BYTES, "kolo_finalize");
+    else if (name[0] == '#')
+        snprintf(text, KOLO_TITLE_BYTES, "operation %.100s (unnamed)", name);
+    else
+        snprintf(text, KOLO_TITLE_BYTES, "'%.100s'", name);
+    return text;
+}
+
+const char *kolo_request_given_name(const char *name)
+{
+    return name[0] != '#' ? name : "";
 }
 
 void kolo_request_finish(kolo_request *request, const kolo_error *error)

@@ -13,6 +13,10 @@
 #include <kolo/kolo.h>
 #include <stdatomic.h>
 
+/* The name of kolo_finalize's barrier: who submits it has no other operation under way, and will submit none. Names that
+ * begin with '#' are Kolo's own; "#0", "#1", ... those of operations that were given none. */
+#define KOLO_FAREWELL "#finalize"
+
 typedef enum kolo_request_state { KOLO_REQUEST_PENDING, KOLO_REQUEST_FINISHING, KOLO_REQUEST_DONE } kolo_request_state;
 
 struct kolo_request {
@@ -71,6 +75,12 @@ static inline const kolo_piece *kolo_request_piece(const kolo_request *request)
 {
     return request->operation.piece_count > 0 ? request->pieces : NULL;
 }
+
+/* The operation in a sentence, as its caller knows it: "'gradient'", "operation #0 (unnamed)", "kolo_finalize". Returns
+ * text. And the name that the caller gave it, "" where that is none. */
+enum { KOLO_TITLE_BYTES = 128 };
+char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES]);
+const char *kolo_request_given_name(const char *name);
 
 static inline bool kolo_request_is_done(const kolo_request *request)
 {

@@ -5,6 +5,10 @@
 #include "base/error.h"
 
 #include <sched.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MISSED_BYTES = 128 };
 
 bool fit_is_late(const fit *f)
 {
@@ -22,10 +26,25 @@ static void take_back(fit *f, kolo_status why)
         ops->progress(f->options->transport);
 }
 
+/* Says whom this rank waits for; who may be waiting too. */
+static void give_up(fit *f, char missed[MISSED_BYTES])
+{
+    char list[MISSED_BYTES / 2];
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    kolo_executor_peers(&f->executor, &ranks);
+    kolo_ranks_format(&ranks, list, sizeof(list));
+    if (ranks.count > 0)
+        snprintf(missed, MISSED_BYTES, "rank%s %s", strpbrk(list, ",-.") != NULL ? "s" : "", list);
+    kolo_ranks_fini(&ranks);
+    take_back(f, KOLO_ERR_TIMEOUT);
+}
+
 kolo_status fit_run(fit *f, double *ns)
 {
     const kolo_fit_options *options = f->options;
     KOLO_TRY(kolo_executor_start(&f->executor, options->ops, options->transport, &f->run));
+    char missed[MISSED_BYTES] = "a peer";
     int64_t start_ns = kolo_clock_now_ns(), now_ns = start_ns, moved_ns = start_ns;
     for (;;) {
         int events = kolo_executor_advance(&f->executor, INT32_MAX);
@@ -39,13 +58,13 @@ kolo_status fit_run(fit *f, double *ns)
         else if (options->failed != NULL && options->failed(options->user))
             take_back(f, KOLO_ERR_PEER);
         else if (f->executor.canceled || now_ns - start_ns > options->patience_ns)
-            take_back(f, KOLO_ERR_TIMEOUT); /* of no effect where a step has failed before */
+            give_up(f, missed); /* of no effect where a step has failed before */
         else if (now_ns - moved_ns >= options->spin_ns)
             sched_yield();
     }
     *ns = (double)(kolo_clock_now_ns() - start_ns);
     if (f->executor.status == KOLO_ERR_TIMEOUT)
-        return kolo_fail(KOLO_ERR_TIMEOUT, "a peer did not answer within %lld ms",
+        return kolo_fail(KOLO_ERR_TIMEOUT, "nothing came from %s within %lld ms", missed,
                          (long long)(options->patience_ns / KOLO_NS_PER_MS));
     return f->executor.status;
 }

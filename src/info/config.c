@@ -20,6 +20,15 @@ static bool is_accepted(char *variable)
     return true;
 }
 
+void info_config_refused(const char *text)
+{
+    static bool has_heading;
+    if (!has_heading)
+        info_heading("errors in the configuration: kolo_init would fail");
+    has_heading = true;
+    printf("  %s\n", text);
+}
+
 bool info_config_load(kolo_config *config, const kolo_log *log, bool *valid)
 {
     size_t count = 0;
@@ -34,9 +43,9 @@ bool info_config_load(kolo_config *config, const kolo_log *log, bool *valid)
             accepted[kept++] = environ[i];
             continue;
         }
-        if (*valid)
-            info_heading("errors in the configuration: kolo_init would fail; shown below without these");
-        printf("  %s\n", kolo_error_current()->message);
+        char text[sizeof(kolo_error_current()->message) + 64];
+        snprintf(text, sizeof(text), "%s (below: the default)", kolo_error_current()->message);
+        info_config_refused(text);
         *valid = false;
     }
     bool ok = accepted && kolo_config_init(config, accepted, log) == KOLO_OK;
@@ -45,6 +54,8 @@ bool info_config_load(kolo_config *config, const kolo_log *log, bool *valid)
         printf("  not found out: %s\n", accepted ? kolo_error_current()->message : "out of memory");
     }
     free(accepted);
+    if (ok && !info_config_check(config))
+        *valid = false;
     return ok;
 }
 
@@ -77,12 +88,19 @@ void info_print_config(const kolo_config *config)
 /* ---- launchers ------------------------------------------------------------------------------ */
 
 /* What a job is read from; and what other starters set, which is not read but tells who started us. */
-static const char *const job_variables[] = {"RANK",       "WORLD_SIZE",  "LOCAL_RANK",
-                                            "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"};
-static const char *const foreign_variables[] = {
-    "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "PMIX_NAMESPACE", "PMIX_RANK",
-    "PMI_RANK",             "PMI_SIZE",             "SLURM_JOB_ID",               "SLURM_PROCID",   "SLURM_NTASKS",
-    "SLURM_LOCALID"};
+static const char *const job_variables[] = {"RANK",        "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE",
+                                            "MASTER_ADDR", "MASTER_PORT"};
+static const char *const foreign_variables[] = {"OMPI_COMM_WORLD_RANK",
+                                                "OMPI_COMM_WORLD_SIZE",
+                                                "OMPI_COMM_WORLD_LOCAL_RANK",
+                                                "PMIX_NAMESPACE",
+                                                "PMIX_RANK",
+                                                "PMI_RANK",
+                                                "PMI_SIZE",
+                                                "SLURM_JOB_ID",
+                                                "SLURM_PROCID",
+                                                "SLURM_NTASKS",
+                                                "SLURM_LOCALID"};
 
 static size_t print_seen(const char *const *names, size_t count, const char *remark)
 {
@@ -101,8 +119,8 @@ void info_print_launcher(void)
 {
     info_heading("launcher's variables");
     size_t seen = print_seen(job_variables, sizeof(job_variables) / sizeof(*job_variables), "");
-    seen += print_seen(foreign_variables, sizeof(foreign_variables) / sizeof(*foreign_variables),
-                       "  (not read by Kolo)");
+    seen +=
+        print_seen(foreign_variables, sizeof(foreign_variables) / sizeof(*foreign_variables), "  (not read by Kolo)");
     if (seen == 0)
         printf("  none: a program started like this is a job of one rank\n");
 }

@@ -20,9 +20,14 @@ void info_print_usage(void);
 
 void info_heading(const char *title);
 
-/* The configuration from the environment, less the variables that have no valid value: those are printed, and *valid
- * is false. False when there is no configuration at all (message printed); else kolo_config_fini is needed. */
+/* The configuration from the environment, less the variables that have no valid value. False when there is no
+ * configuration at all (message printed); else kolo_config_fini is needed. What kolo_init would refuse is printed, and
+ * *valid is false then. */
 bool info_config_load(kolo_config *config, const kolo_log *log, bool *valid);
+/* Values that parse, and mean nothing that kolo_init could do: printed, and false. */
+bool info_config_check(const kolo_config *config);
+/* One thing that kolo_init would refuse; below a heading, which the first one brings. */
+void info_config_refused(const char *text);
 void info_print_config(const kolo_config *config);
 void info_print_launcher(void);
 

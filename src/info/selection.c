@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/error.h"
 #include "info/prices.h"
 #include "plan/algorithm.h"
 
@@ -42,15 +43,26 @@ static void print_cell(const kolo_plan_work *work, bool is_shared, const kolo_pr
     print_choice(chosen->name, chosen->price(work, model));
 }
 
-static const kolo_algorithm *forced_by(const char *variable, const char *value)
+/* An all-reduce of tensors from kolo_alloc: they are reduced where they lie, unless more ranks share the host than do
+ * that. */
+static void print_allocated(const kolo_plan_work *work, const kolo_price_model *model, const kolo_algorithm *forced)
 {
-    if (strcmp(value, "auto") == 0)
-        return NULL;
-    const kolo_algorithm *forced = kolo_algorithm_find(value);
+    const kolo_algorithm *shared = kolo_algorithm_find("shared");
+    if (forced != NULL || work->size > KOLO_PLAN_VALUE_RANKS)
+        print_cell(work, true, model, forced);
+    else if (kolo_plan_values_pay(work, true, model))
+        print_choice("values", kolo_price_values(model, (double)work->bytes, work->size));
+    else
+        print_choice(shared->name, shared->price(work, model));
+}
+
+static const kolo_algorithm *forced_by(const char *variable, const char *value, kolo_collective collective)
+{
+    const kolo_algorithm *forced = NULL;
+    if (kolo_algorithm_forced(variable, value, collective, &forced) != KOLO_OK)
+        printf("  %s; shown as auto\n", kolo_error_current()->message);
     if (forced)
         printf("  %s=%s: taken wherever it can do the operation\n", variable, value);
-    else
-        printf("  %s=%s names no algorithm; shown as auto\n", variable, value);
     return forced;
 }
 
@@ -62,16 +74,26 @@ static int64_t window_bytes_of(const kolo_config *config, int32_t np)
     return (np <= KOLO_PLAN_VALUE_RANKS ? bytes / 2 : bytes) / groups;
 }
 
+static void print_heads(bool is_shared)
+{
+    printf("  %9s", "size");
+    if (is_shared)
+        printf("  %-29s", "allreduce from kolo_alloc");
+    for (size_t i = 0; i < COLUMN_COUNT; i++)
+        printf(i + 1 < COLUMN_COUNT ? "  %-29s" : "  %s", kolo_collective_name(columns[i]));
+    printf("\n");
+}
+
 static void print_table(kolo_plan_work work, const kolo_price_model *model, const kolo_algorithm *reduction,
                         const kolo_algorithm *broadcast)
 {
     bool is_shared = work.window_bytes > 0;
-    printf("\n  %s\n  %9s", is_shared ? "where all ranks share memory" : "where ranks send messages", "size");
-    for (size_t i = 0; i < COLUMN_COUNT; i++)
-        printf(i + 1 < COLUMN_COUNT ? "  %-29s" : "  %s", kolo_collective_name(columns[i]));
-    printf("\n");
+    print_heads(is_shared);
     for (work.bytes = 4; work.bytes <= INT64_C(1) << 30; work.bytes *= 4) {
         print_size(work.bytes);
+        work.collective = KOLO_ALLREDUCE;
+        if (is_shared)
+            print_allocated(&work, model, reduction);
         for (size_t i = 0; i < COLUMN_COUNT; i++) {
             work.collective = columns[i];
             print_cell(&work, is_shared, model, columns[i] == KOLO_BROADCAST ? broadcast : reduction);
@@ -107,10 +129,13 @@ void info_print_selection(const kolo_config *config, const kolo_topo *topo, int3
     info_heading(title);
     info_find_prices(config, topo, np, &prices);
     print_prices(&prices);
-    const kolo_algorithm *reduction = config ? forced_by("KOLO_ALGORITHM", config->algorithm) : NULL;
-    const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast) : NULL;
+    const kolo_algorithm *reduction = config ? forced_by("KOLO_ALGORITHM", config->algorithm, KOLO_ALLREDUCE) : NULL;
+    const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast, KOLO_BROADCAST) : NULL;
     kolo_plan_work work = {.size = np, .chunk_bytes = config ? config->chunk_bytes : INT64_C(262144)};
+    printf("\n  where ranks send messages%s\n",
+           prices.measured > 0 ? " (what a message takes is a default: a job measures it, this program cannot)" : "");
     print_table(work, &prices.model, reduction, broadcast);
+    printf("\n  where all ranks share memory\n");
     work.window_bytes = window_bytes_of(config, np);
     print_table(work, &prices.model, reduction, broadcast);
 }

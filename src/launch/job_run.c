@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ranks.h"
 #include "launch/output.h"
 
 #define GRACE_NS      (5 * KOLO_NS_PER_S)
@@ -37,8 +38,9 @@ static const int passed_on[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUS
 
 typedef struct job {
     kolorun_start *start;
-    pid_t *pids;   /* by rank; 0: not started */
-    bool *running; /* by rank */
+    pid_t *pids;     /* by rank; 0: not started */
+    bool *running;   /* by rank */
+    kolo_ranks done; /* that have exited with code 0, while nothing had failed */
     int32_t ranks, alive;
     int signal_fd;
     kolorun_sink sinks[2];   /* stdout, stderr; with --prefix */
@@ -139,10 +141,27 @@ static void pass_on(job *run, const struct signalfd_siginfo *info)
 
 /* ---- ranks that end ------------------------------------------------------------------------- */
 
+/* Who ended in peace, and may be what the others waited for: an end that nobody else would mention. */
+static void say_who_was_done(job *run)
+{
+    char ranks[128];
+    if (run->done.count == 0)
+        return;
+    kolo_ranks_format(&run->done, ranks, sizeof(ranks));
+    bool one = strpbrk(ranks, ",-.") == NULL;
+    say(run,
+        "before that, rank%s %s exited with code 0; a rank that ends without kolo_init or kolo_finalize is missed by "
+        "the "
+        "others",
+        one ? "" : "s", ranks);
+}
+
 static void judge(job *run, int32_t rank, int status)
 {
     bool killed = WIFSIGNALED(status);
     int number = killed ? WTERMSIG(status) : WEXITSTATUS(status);
+    if (!run->decided && !killed && number == 0)
+        (void)kolo_ranks_add(&run->done, rank, rank);
     if (run->decided || (!killed && number == 0))
         return;
     const char *others = run->alive > 0 ? "; ending the other ranks" : "";
@@ -153,6 +172,7 @@ static void judge(job *run, int32_t rank, int status)
             others);
     else
         say(run, "rank %d (pid %d) exited with code %d%s", rank, run->pids[rank], number, others);
+    say_who_was_done(run);
     begin_ending(run, killed ? EXIT_SIGNAL + number : number);
 }
 
@@ -232,6 +252,7 @@ static void tick(job *run, int64_t now_ns)
         if (!run->ending) {
             say(run, "the job has not ended within %.10g s (--timeout); ending it",
                 (double)run->start->options->timeout_ns / 1e9);
+            say_who_was_done(run);
             begin_ending(run, EXIT_TIMEOUT);
         }
     }
@@ -371,6 +392,7 @@ static void job_fini(job *run)
             kolorun_sink_flush(&run->sinks[i]);
         kolorun_sink_fini(&run->sinks[i]);
     }
+    kolo_ranks_fini(&run->done);
     free(run->pids);
     free(run->running);
     free(run->polls);
@@ -386,6 +408,7 @@ int kolorun_job_run(kolorun_start *start)
                .drained_at_ns = NEVER};
     sigset_t before;
     int report[2];
+    kolo_ranks_init(&run.done);
     if (!prepare(&run, &before) || pipe2(report, O_CLOEXEC) != 0) {
         say(&run, "cannot prepare for the job: %s", strerror(errno));
         job_fini(&run);

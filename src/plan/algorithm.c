@@ -1,8 +1,10 @@
 /* algorithm.c - the algorithms by name, the association classes, and the choice of the cheapest. */
 #include "plan/algorithm.h"
 
+#include "base/error.h"
 #include "plan/build.h"
 
+#include <stdio.h>
 #include <string.h>
 
 /* These two numbers are part of the promise of equal bits, not tuning: they decide in which order the elements of a
@@ -62,6 +64,27 @@ const kolo_algorithm *kolo_algorithm_find(const char *name)
 static bool does(const kolo_algorithm *algorithm, kolo_collective collective)
 {
     return !algorithm->shared_tensors && (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
+}
+
+kolo_status kolo_algorithm_forced(const char *variable, const char *value, kolo_collective collective,
+                                  const kolo_algorithm **forced)
+{
+    char names[128] = "auto";
+    *forced = NULL;
+    if (strcmp(value, "auto") == 0)
+        return KOLO_OK;
+    for (size_t i = 0; i < kolo_algorithm_count(); i++) {
+        size_t used = strlen(names);
+        if (!does(algorithms[i], collective))
+            continue;
+        if (strcmp(algorithms[i]->name, value) == 0) {
+            *forced = algorithms[i];
+            return KOLO_OK;
+        }
+        snprintf(names + used, sizeof(names) - used, ", %s", algorithms[i]->name);
+    }
+    return kolo_fail(KOLO_ERR_CONFIG, "%s=%.64s names no algorithm for %s; one of %s", variable, value,
+                     kolo_collective_name(collective), names);
 }
 
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,

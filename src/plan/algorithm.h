@@ -80,6 +80,11 @@ size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */
 
+/* What a variable of the user's forces for a collective; NULL for "auto". KOLO_ERR_CONFIG, with what may be forced, where
+ * the value names nothing of that. */
+KOLO_NODISCARD kolo_status kolo_algorithm_forced(const char *variable, const char *value, kolo_collective collective,
+                                                 const kolo_algorithm **forced);
+
 /* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class
  * is taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others
  * have no windows). forced may be NULL. Never NULL for the four collectives that have schedules. */

@@ -134,6 +134,13 @@ static kolo_status bind_to(const kolo_topo *topo, hwloc_const_bitmap_t set, cons
     return KOLO_OK;
 }
 
+kolo_status kolo_topo_check_bind(const char *bind)
+{
+    if (strcmp(bind, "auto") == 0 || strcmp(bind, "none") == 0)
+        return KOLO_OK;
+    return kolo_fail(KOLO_ERR_CONFIG, "KOLO_BIND=%.64s is unknown; auto or none", bind);
+}
+
 kolo_status kolo_topo_bind_thread(const kolo_topo *topo, const char *cpus)
 {
     if (!*cpus)
@@ -147,8 +154,8 @@ kolo_status kolo_topo_bind_thread(const kolo_topo *topo, const char *cpus)
     } else {
         char allowed[KOLO_CPUS_TEXT];
         hwloc_bitmap_list_snprintf(allowed, sizeof(allowed), topo->allowed);
-        status = kolo_fail(KOLO_ERR_INVALID, "'%s' is no list of CPUs within the allowed ones, which are %s", cpus,
-                           allowed);
+        status =
+            kolo_fail(KOLO_ERR_INVALID, "'%s' is no list of CPUs within the allowed ones, which are %s", cpus, allowed);
     }
     hwloc_bitmap_free(set);
     return status;

@@ -68,6 +68,9 @@ void kolo_topo_binding(const kolo_topo *topo, int32_t local_rank, int32_t local_
  * outside of the allowed set (nothing is changed); KOLO_ERR_SYSTEM: the system refuses. */
 KOLO_NODISCARD kolo_status kolo_topo_bind_thread(const kolo_topo *topo, const char *cpus);
 
+/* KOLO_ERR_CONFIG where KOLO_BIND has no meaning: it is "auto" or "none". */
+KOLO_NODISCARD kolo_status kolo_topo_check_bind(const char *bind);
+
 /* Whether this process had an affinity narrower than what its cgroup allows. Then somebody (kolorun, mpirun, taskset)
  * has bound it, and the allowed set is its own part already: kolo_topo_binding(topo, 0, 1, ...) finds the
  * communication core within. */

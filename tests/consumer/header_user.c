@@ -5,11 +5,8 @@ kolo_args make_args(void *data, const int64_t *shape)
 {
     kolo_args args = KOLO_ARGS_INIT;
     kolo_init_args init_args = KOLO_INIT_ARGS_INIT;
-    args.output.data = data;
-    args.output.device_type = init_args.rank == -1 ? KOLO_DEVICE_CPU : 0;
-    args.output.ndim = 1;
-    args.output.dtype = KOLO_BFLOAT16;
-    args.output.shape = shape;
+    args.output = kolo_vector(data, shape, KOLO_BFLOAT16);
+    args.output.device_id = init_args.rank == -1 ? 0 : 1;
     args.op = KOLO_AVERAGE;
     return args;
 }
@@ -25,4 +22,15 @@ kolo_dtype make_dtype(void);
 kolo_dtype make_dtype(void)
 {
     return KOLO_FLOAT32;
+}
+kolo_tensor make_tensor(void *data, const int64_t *count);
+kolo_tensor make_tensor(void *data, const int64_t *count)
+{
+#ifdef __cplusplus
+    return kolo_vector(data, count, make_dtype());
+#else
+    kolo_tensor tensor = KOLO_VECTOR(data, 1, make_dtype());
+    tensor.shape = count;
+    return tensor;
+#endif
 }

@@ -210,7 +210,7 @@ static void rank_that_leaves__ends_what_others_wait_for(void **state)
             }
         }
         char expected[80];
-        snprintf(expected, sizeof(expected), "rank %d called kolo_finalize and will not submit 'gradient'", leaver);
+        snprintf(expected, sizeof(expected), "rank %d called kolo_finalize without submitting 'gradient'", leaver);
         for (int32_t r = 0; r < size; r++)
             if (requests[r] != NULL)
                 cluster_expect_error(requests[r], KOLO_ERR_PEER, expected);

@@ -7,6 +7,7 @@
 #include "instance.h"
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,9 @@
 
 /* What UCX takes of /dev/shm for a process, rounded up. */
 enum { DEV_SHM_BYTES = 8 << 20 };
+
+/* What UCX opens on a machine with some network devices, rounded up. */
+enum { FILES = 32 };
 
 static bool user_set(const char *name)
 {
@@ -153,8 +157,33 @@ static kolo_status create(const kolo_transport_env *env, ucp_config_t *config, u
     return KOLO_OK;
 }
 
+/* How many more files this process may open, counted up to FILES. */
+static int free_files(rlim_t limit)
+{
+    int count = 0;
+    for (int fd = 0; (rlim_t)fd < limit && count < FILES; fd++)
+        count += fcntl(fd, F_GETFD) < 0;
+    return count;
+}
+
+/* UCX aborts the process where it runs out of them on the way. */
+static kolo_status check_files(const kolo_transport_env *env)
+{
+    struct rlimit limit;
+    int count;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || (count = free_files(limit.rlim_cur)) == FILES)
+        return KOLO_OK;
+    return kolo_guard_refuse(env, KOLO_ERR_SYSTEM,
+                             "UCX needs up to %d more open files, and this process may open %d (its limit is %llu); "
+                             "raise the limit (ulimit -n)",
+                             (int)FILES, count, (unsigned long long)limit.rlim_cur);
+}
+
 kolo_status ucx_context_create(const kolo_transport_env *env, ucp_context_h *context)
 {
+    kolo_status checked = check_files(env);
+    if (checked != KOLO_OK)
+        return checked;
     take_back_signals();
     switch_off_memory_events();
     ucp_config_t *config;

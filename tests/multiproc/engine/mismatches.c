@@ -97,6 +97,25 @@ static void disagree_about_groups(kolo_context *ctx)
     CHECK(strcmp(kolo_last_error()->tensor, "group") == 0, "the error is about '%s'", kolo_last_error()->tensor);
 }
 
+/* A group on one rank, one tensor on the others, and neither has a name. */
+static void disagree_about_grouping(kolo_context *ctx)
+{
+    float data[2] = {1, 2};
+    kolo_args args[2] = {KOLO_ARGS_INIT, KOLO_ARGS_INIT};
+    args[0].output = KOLO_VECTOR(&data[0], 1, KOLO_FLOAT32);
+    args[1].output = KOLO_VECTOR(&data[1], 1, KOLO_FLOAT32);
+    if (rank_number == 0)
+        EXPECT(kolo_grouped_allreduce(ctx, args, 2, NULL), KOLO_ERR_MISMATCH);
+    else
+        EXPECT(kolo_allreduce(ctx, &args[0], NULL), KOLO_ERR_MISMATCH);
+    const kolo_error *error = kolo_last_error();
+    CHECK(error->tensor[0] == '\0' && strcmp(error->operation, "allreduce") == 0, "the error is about '%s' of '%s'",
+          error->operation, error->tensor);
+    const char *wanted[] = {"operation #0 (unnamed)", "rank 0: allreduce sum of 2 tensors", "kolo_grouped_allreduce"};
+    for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
+        CHECK(strstr(error->message, wanted[i]) != NULL, "'%s' is not in '%s'", wanted[i], error->message);
+}
+
 int main(void)
 {
     float one = 1;
@@ -106,6 +125,7 @@ int main(void)
     for (size_t i = 0; i < sizeof(disagreements) / sizeof(*disagreements); i++)
         disagree(ctx, &disagreements[i]);
     disagree_about_groups(ctx);
+    disagree_about_grouping(ctx);
     args.output = KOLO_VECTOR(&one, 1, KOLO_FLOAT32);
     OK(kolo_allreduce(ctx, &args, NULL));
     CHECK(one >= (float)rank_count && one <= (float)rank_count, "the job goes on: %g", (double)one);

@@ -11,6 +11,7 @@ KOLORUN = os.environ["KOLORUN"]
 PROGRAMS = Path(os.environ["ENGINE_PROGRAMS"])
 TRANSPORT = os.environ.get("ENGINE_TRANSPORT", "auto")  # what the ranks use where a test does not choose one
 SANITIZED = os.environ.get("ENGINE_SANITIZED", "") != ""
+THREADS_WATCHED = os.environ.get("ENGINE_SANITIZED") == "thread"  # where many ranks on few cores take minutes
 PATIENCE = 150  # seconds; only a hanging test sees the end of it
 
 # The variables of a job that this test itself may be running in.
@@ -66,8 +67,11 @@ class Rank:
         self.began.set()
         stream.close()
 
+    def signal(self, number):
+        self.process.send_signal(number)
+
     def kill(self):
-        self.process.send_signal(signal.SIGKILL)
+        self.signal(signal.SIGKILL)
 
     def end(self, patience=PATIENCE):
         """The exit code; None for a rank that hangs, which is killed."""

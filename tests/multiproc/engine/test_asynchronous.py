@@ -1,7 +1,7 @@
 """Operations in flight, and every way to learn that they are complete."""
 import unittest
 
-from support import EngineCase
+from support import THREADS_WATCHED, EngineCase
 
 
 class Asynchronous(EngineCase):
@@ -33,7 +33,7 @@ class Asynchronous(EngineCase):
         self.check("timeouts")
 
     def test_more_ranks_than_cores(self):
-        for ranks in (8, 16):
+        for ranks in (8,) if THREADS_WATCHED else (8, 16):
             self.check("threads", (ranks,))
             self.check("order", (ranks,))
 

@@ -64,7 +64,7 @@ class Lateness(Job):
                     self.ends(rank, LOST)
                     told = rank.told("left " if number == deserter else "deserted ")
                     self.assertTrue(told.startswith(f"KOLO_ERR_PEER ranks '{deserter}' tensor 'gradient'"), rank.lines)
-                    self.assertIn(f"rank {deserter} called kolo_finalize and will not submit 'gradient'", told)
+                    self.assertIn(f"rank {deserter} called kolo_finalize without submitting 'gradient'", told)
 
     def test_rank_that_gives_up_and_leaves(self):
         for size, deserter in ((2, 0), (2, 1), (11, 9)):
@@ -160,6 +160,17 @@ class Joining(Job):
                     self.ends(rank, 0)
                 warned = [any("WARN" in line and name in line for line in rank.errors) for rank in ranks]
                 self.assertEqual(warned, [False, True])
+
+    def test_forced_algorithm_that_cannot_be_used(self):
+        for variables, warnings in (({"KOLO_TRANSPORT": "ucx", "KOLO_ALGORITHM": "direct"}, 1),
+                                    ({"KOLO_TRANSPORT": "shm", "KOLO_SHM_WINDOW": "0", "KOLO_ALGORITHM": "direct_oneshot",
+                                      "KOLO_BROADCAST": "direct"}, 2),
+                                    ({"KOLO_TRANSPORT": "shm", "KOLO_ALGORITHM": "direct"}, 0)):
+            with self.subTest(**variables):
+                code, _, errors = run(2, "failures", "join", **variables)
+                self.assertEqual(code, 0, errors)
+                said = re.findall("WARN.*=direct.* cannot be used: it needs windows .* over (?:shm|ucx) ", errors)
+                self.assertEqual(len(said), 2 * warnings, errors)
 
     def test_unknown_variable(self):
         code, _, errors = run(2, "failures", "join", KOLO_ALGORITM="ring")

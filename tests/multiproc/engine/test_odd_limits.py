@@ -111,6 +111,7 @@ class Limits(EngineCase):
                                           KOLO_INIT_TIMEOUT="500ms" if most < 8 else "10s")
                 outcomes.add(code == 0)
                 said = "\n".join([errors, *(line for _, line in lines)])
+                self.assertNotRegex(said, "(?i)signal|core dumped|assertion")
                 if code != 0:
                     self.assertRegex(said, "(?i)open files|too many", said)
         self.assertEqual(outcomes, {True, False})

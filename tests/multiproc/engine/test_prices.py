@@ -1,8 +1,12 @@
 """Prices: the same on all ranks, measured or given."""
+import os
+import random
 import re
+import signal
+import threading
 import unittest
 
-from support import EngineCase, run
+from support import EngineCase, Rank, free_port, run, thinned
 
 PRICES = re.compile(r"kolo\[(\d+)\] INFO: prices: (\S+)")
 
@@ -43,6 +47,70 @@ class Prices(EngineCase):
         _, lines, errors = run(1, "operations", 20, 5, KOLO_LOG="debug")
         self.assertEqual(len(lines), 1)
         self.assertNotIn("prices", errors)
+
+
+class Disturbed(unittest.TestCase):
+    """A rank is stopped or killed at any moment, most likely while prices are measured, or around that."""
+    WITHIN = (0.005, 0.05)  # seconds after its start: by then it has mostly joined, and at the end of that it has left
+
+    def setUp(self):
+        self.seed = int(os.environ.get("PRICES_SEED", random.SystemRandom().randrange(1 << 32)))
+        self.random = random.Random(self.seed)
+
+    def pause(self, *within):
+        threading.Event().wait(self.random.uniform(*within))
+
+    def disturb(self, transport, size, number, end):
+        """Starts the ranks, disturbs one, and calls end(ranks, number of that one) for each transport and size."""
+        with self.subTest(transport=transport, size=size, seed=self.seed):
+            port, victim = free_port(), self.random.randrange(size)
+            ranks = [Rank(place, size, port, "failures", "join", KOLO_TRANSPORT=transport, KOLO_INIT_TIMEOUT="1s",
+                          KOLO_TIMEOUT="500ms") for place in range(size)]
+            for rank in ranks:
+                self.addCleanup(rank.end, 0)
+            self.pause(*self.WITHIN)
+            ranks[victim].signal(number)
+            end(ranks, victim)
+
+    def each(self, number, end, sizes=(2, 3)):
+        for transport in ("shm", "ucx"):
+            for size in sizes:
+                self.disturb(transport, size, number, end)
+
+    def told(self, rank, pattern):
+        """It has failed, and says so."""
+        code, said = rank.end(), "\n".join([*rank.lines, *rank.errors])
+        self.assertNotIn(code, (None, 0), said)
+        self.assertRegex(said, pattern)
+        return said
+
+    def test_killed(self):
+        def end(ranks, victim):
+            ranks[victim].end()
+            for rank in ranks[:victim] + ranks[victim + 1:]:
+                if rank.end() == 0:  # the victim had left, or so it seemed
+                    continue
+                # Of more than two, one may have heard first of another that left because of this.
+                named = victim if len(ranks) == 2 else r"\d"
+                said = self.told(rank, rf"KOLO_ERR_(?s:.*)\branks? ([\d,-]*,)?{named}\b")
+                self.assertNotIn("nothing came from", said)  # it is noticed, not waited for
+        self.each(signal.SIGKILL, end, thinned((2, 2, 3, 3)))
+
+    def test_stopped_and_continued(self):
+        def end(ranks, victim):
+            self.pause(0, 0.2)
+            ranks[victim].signal(signal.SIGCONT)
+            for rank in ranks:
+                self.assertEqual(rank.end(), 0, [*rank.lines, *rank.errors])
+        self.each(signal.SIGSTOP, end)
+
+    def test_stopped_for_good(self):
+        def end(ranks, victim):
+            for rank in ranks[:victim] + ranks[victim + 1:]:
+                if rank.end() != 0:
+                    self.told(rank, rf"KOLO_ERR_(?s:.*)\branks? {victim}\b")
+            ranks[victim].kill()
+        self.each(signal.SIGSTOP, end, (2,))
 
 
 if __name__ == "__main__":

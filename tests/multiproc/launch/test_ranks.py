@@ -113,7 +113,10 @@ class Binding(unittest.TestCase):
 
 class ExitCodes(unittest.TestCase):
     def expect_one_line(self, err, pattern):
-        self.assertRegex(err, f"\\Akolorun: {pattern}\\n\\Z")
+        self.expect_lines(err, pattern)
+
+    def expect_lines(self, err, *patterns):
+        self.assertRegex(err, "\\A" + "".join(f"kolorun: {pattern}\\n" for pattern in patterns) + "\\Z")
 
     def test_success(self):
         self.assertEqual(run("-np", "3", "true"), (0, "", ""))
@@ -132,6 +135,19 @@ class ExitCodes(unittest.TestCase):
         code, _, err = run("-np", "2", "sh", "-c", 'if [ $RANK = 1 ]; then kill -9 $$; fi; exec sleep 1000')
         self.assertEqual(code, 128 + 9)
         self.expect_one_line(err, r"rank 1 \(pid \d+\) was killed by signal 9 \(Killed\); ending the other ranks")
+
+    def test_rank_that_was_done_before(self):
+        """It may be what the rank that failed has waited for."""
+        for script, which in (('if [ $RANK = 1 ]; then exit 0; fi; wait_for 1; exit 3', "rank 1"),
+                              ('if [ $RANK != 0 ]; then exit 0; fi; wait_for 1; wait_for 2; exit 3', "ranks 1-2")):
+            with tempfile.TemporaryDirectory() as folder:
+                gone = f'wait_for() {{ while kill -0 $(cat {folder}/$1) 2>&-; do :; done; }}; echo $$ >{folder}/$RANK; '
+                started = f'while ! [ -s {folder}/0 -a -s {folder}/1 -a -s {folder}/2 ]; do :; done; '
+                code, _, err = run("-np", "3", "sh", "-c", gone + started + script)
+            self.assertEqual(code, 3)
+            self.expect_lines(err, r"rank [02] \(pid \d+\) exited with code 3(; ending the other ranks)?",
+                              f"before that, {which} exited with code 0; a rank that ends without kolo_init or "
+                              "kolo_finalize is missed by the others")
 
     def test_first_failure_counts(self):
         code, out, err = run("-np", "3", *python("""

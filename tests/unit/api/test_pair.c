@@ -209,6 +209,7 @@ static void wait_in_vain(player *p, kolo_context *ctx)
     CHECK(p, kolo_wait(request, 0) == KOLO_ERR_TIMEOUT);
     CHECK(p, kolo_wait(request, 2000000) == KOLO_ERR_TIMEOUT);
     CHECK(p, strstr(kolo_last_error()->message, "'late' is not complete after 0.002 s; it goes on") != NULL);
+    CHECK(p, strcmp(kolo_last_error()->operation, "allreduce") == 0 && strcmp(kolo_last_error()->tensor, "late") == 0);
     args = host_args("go", data, &count);
     CHECK(p, kolo_broadcast(ctx, &args, NULL) == KOLO_OK);
     CHECK(p, kolo_wait(request, -1) == KOLO_OK);

@@ -218,6 +218,27 @@ static void exchange__rank_dies_after_it_gave(void **state)
     expect_both_fail(members, "rank 2 (pid 4711 on by-hand) closed its connection", "2");
 }
 
+/* Between exchanges nobody waits for the server's word; it is there for who looks. */
+static void exchange__rank_dies_between(void **state)
+{
+    (void)state;
+    member zero;
+    int32_t port;
+    int listener = meeting_listen(&port);
+    member_init(&zero, 0, 2, port);
+    zero.options.listen_fd = listener;
+    assert_int_equal(member_open(&zero), KOLO_OK);
+    int fd = raw_join(port, "the secret", 1, 2);
+    assert_false(kolo_rendezvous_is_over(zero.given, 0));
+    close(fd);
+    assert_true(kolo_rendezvous_is_over(zero.given, PATIENT_NS));
+    zero.rounds = 1;
+    member_start(&zero);
+    member_join(&zero);
+    assert_int_equal(zero.status, KOLO_ERR_BOOTSTRAP);
+    assert_string_equal(zero.error.ranks, "1");
+}
+
 static void expect_nonsense_ends_the_job(const uint8_t *bytes, size_t size)
 {
     member members[2];
@@ -410,6 +431,7 @@ int main(void)
         cmocka_unit_test(exchange__rank_dies_before_it_gives),
         cmocka_unit_test(exchange__rank_dies_in_the_middle_of_its_blob),
         cmocka_unit_test(exchange__rank_dies_after_it_gave),
+        cmocka_unit_test(exchange__rank_dies_between),
         cmocka_unit_test(exchange__rank_talks_nonsense),
         cmocka_unit_test(exchange__rank_leaves_in_the_middle),
         cmocka_unit_test(open__another_program_answers),

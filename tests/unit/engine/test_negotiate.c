@@ -88,8 +88,9 @@ static void root__disagreement_fails_and_the_name_starts_over(void **state)
     assert_string_equal(n.error.ranks, "2");
     assert_string_equal(n.error.tensor, "w");
     assert_string_equal(n.error.operation, "allreduce");
-    assert_non_null(
-        strstr(n.error.message, "ranks 0-1,3: allreduce sum float32 [4]; rank 2: allreduce sum float32 [5]"));
+    assert_non_null(strstr(n.error.message,
+                           "ranks disagree about 'w': ranks 0-1,3: allreduce sum float32 [4]; rank 2: allreduce sum "
+                           "float32 [5]; give it the same operation"));
     kolo_request_release(request);
 
     request = node_submit(&n, "w", 6);

@@ -151,6 +151,7 @@ static void largest_disagreement__fits_and_is_explained(void **state)
     assert_non_null(strstr(
         root.error.message,
         "ranks 0,2-8: allreduce sum float32 [4]; rank 1: allreduce sum of 4096 tensors, tensor 0: float32 [500000]"));
+    assert_non_null(strstr(root.error.message, "or each by itself everywhere"));
     kolo_request_release(of_root);
     for (int i = 0; i < 4; i++)
         kolo_request_release(own[i]);

@@ -79,7 +79,7 @@ static outcome *run(char *const *args, char *const *env)
 }
 
 #define ARGS(...) ((char *[]){__VA_ARGS__ NULL})
-#define ENV(...) ((char *[]){__VA_ARGS__ NULL})
+#define ENV(...)  ((char *[]){__VA_ARGS__ NULL})
 
 static void assert_has(const outcome *result, const char *text)
 {
@@ -92,9 +92,8 @@ static void assert_has(const outcome *result, const char *text)
 static void arguments__wrong_ones_exit_2(void **state)
 {
     (void)state;
-    static char *const wrong[][3] = {{"--np", "0"},     {"--np", "-1"}, {"--np", "two"}, {"--np", "3x"},
-                                     {"--np", "65537"}, {"--np"},       {"--np="},       {"--frobnicate"},
-                                     {"4"},             {""}};
+    static char *const wrong[][3] = {{"--np", "0"}, {"--np", "-1"}, {"--np", "two"},  {"--np", "3x"}, {"--np", "65537"},
+                                     {"--np"},      {"--np="},      {"--frobnicate"}, {"4"},          {""}};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         const outcome *result = run(wrong[i], ENV());
         assert_int_equal(result->status, 2);
@@ -170,6 +169,34 @@ static void configuration__invalid_values_are_named_and_the_rest_is_shown(void *
     assert_variable(result, "KOLO_FUSION", "1M", "environment");
     assert_variable(result, "KOLO_CHUNK", "256K", "default");
     assert_has(result, "\nplacement of ");
+}
+
+/* Values that parse, and that kolo_init would refuse. */
+static void configuration__values_without_meaning_are_named(void **state)
+{
+    (void)state;
+    static const struct {
+        char *set;
+        const char *said;
+    } cases[] = {
+        {"KOLO_ALGORITHM=foo", "KOLO_ALGORITHM=foo names no algorithm for allreduce; one of auto, ring,"},
+        {"KOLO_ALGORITHM=shared", "KOLO_ALGORITHM=shared names no algorithm"},
+        {"KOLO_BROADCAST=ring", "KOLO_BROADCAST=ring names no algorithm for broadcast; one of auto, binomial,"},
+        {"KOLO_PRICES=flight=fast", "flight=fast"},
+        {"KOLO_TRANSPORT=tcp", "KOLO_TRANSPORT=tcp names no transport"},
+        {"KOLO_BIND=cores", "KOLO_BIND=cores is unknown"}};
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const outcome *result = run(ARGS(), ENV(cases[i].set, "KOLO_FUSION=1M", ));
+        assert_int_equal(result->status, 1);
+        assert_has(result, "kolo_init would fail\n  ");
+        assert_has(result, cases[i].said);
+        assert_variable(result, "KOLO_FUSION", "1M", "environment");
+        assert_has(result, "\nplacement of ");
+    }
+    const outcome *fine = run(ARGS(), ENV("KOLO_ALGORITHM=direct", "KOLO_BROADCAST=chain", "KOLO_PRICES=flight=2us",
+                                          "KOLO_TRANSPORT=ucx", "KOLO_BIND=none", ));
+    assert_int_equal(fine->status, 0);
+    assert_null(strstr(fine->text, "kolo_init would fail"));
 }
 
 static void configuration__unknown_variable_is_named(void **state)
@@ -271,7 +298,7 @@ static void selection__every_size_and_operation(void **state)
         assert_null(strstr(table, " -  ")); /* every cell has its algorithm */
         const char *shared = strstr(table, "\n  where all ranks share memory\n");
         assert_non_null(shared);
-        assert_non_null(strstr(table, "\n  where ranks send messages\n"));
+        assert_non_null(strstr(table, "\n  where ranks send messages\n")); /* of a described machine: not measured */
         assert_non_null(strstr(shared, "  direct  "));
         assert_true(strstr(table, "  direct  ") > shared); /* only there */
     }
@@ -287,6 +314,21 @@ static void selection__forced(void **state)
     assert_non_null(strstr(table, "KOLO_ALGORITHM=ring: "));
     assert_null(strstr(table, "oneshot"));
     assert_null(strstr(table, "binomial"));
+    assert_null(strstr(table, "  shared "));
+}
+
+static void selection__tensors_of_kolo_alloc(void **state)
+{
+    (void)state;
+    const outcome *result = run(ARGS("--selection", "--np", "2", ), ENV("KOLO_PRICES=default", ));
+    const char *head = strstr(result->text, "allreduce from kolo_alloc");
+    assert_non_null(head);
+    const char *largest = strstr(head, "\n      1 GiB  shared  ");
+    assert_non_null(largest);
+    assert_non_null(strstr(largest, "  direct  "));
+    assert_true(strstr(result->text, "\n  where all ranks share memory\n") < head);  /* only there */
+    result = run(ARGS("--selection", "--np", "10", ), ENV("KOLO_PRICES=default", )); /* too many for that */
+    assert_null(strstr(result->text, "  shared  "));
 }
 
 int main(int argc, char **argv)
@@ -302,6 +344,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(configuration__every_variable_is_shown),
         cmocka_unit_test(configuration__origin_is_shown),
         cmocka_unit_test(configuration__invalid_values_are_named_and_the_rest_is_shown),
+        cmocka_unit_test(configuration__values_without_meaning_are_named),
         cmocka_unit_test(configuration__unknown_variable_is_named),
         cmocka_unit_test(launcher__variables_seen),
         cmocka_unit_test(devices__iface_chooses),
@@ -311,6 +354,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(machine__many_ranks),
         cmocka_unit_test(selection__every_size_and_operation),
         cmocka_unit_test(selection__forced),
+        cmocka_unit_test(selection__tensors_of_kolo_alloc),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,8 @@
 /* test_select.c - association classes, and the choice of the cheapest. */
 #include "plan/algorithm.h"
 
+#include "base/error.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -50,6 +52,23 @@ static void association__is_frozen(void **state)
     assert_int_equal(kolo_plan_association(KOLO_ALLGATHER, 4, 5, false), KOLO_ASSOCIATION_NONE);
     assert_int_equal(kolo_plan_association(KOLO_BROADCAST, 4, 5, false), KOLO_ASSOCIATION_NONE);
     assert_int_equal(kolo_plan_association(KOLO_BARRIER, 0, 5, false), KOLO_ASSOCIATION_NONE);
+}
+
+static void forced__by_name_and_collective(void **state)
+{
+    (void)state;
+    const kolo_algorithm *forced = kolo_algorithm_find("ring");
+    assert_int_equal(kolo_algorithm_forced("V", "auto", KOLO_ALLREDUCE, &forced), KOLO_OK);
+    assert_null(forced);
+    assert_int_equal(kolo_algorithm_forced("V", "direct", KOLO_BROADCAST, &forced), KOLO_OK);
+    assert_ptr_equal(forced, kolo_algorithm_find("direct"));
+    static const char *const wrong[] = {"", "rings", "binomial", "shared"};
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(kolo_algorithm_forced("V", wrong[i], KOLO_ALLREDUCE, &forced), KOLO_ERR_CONFIG);
+        assert_null(forced);
+    }
+    assert_string_equal(kolo_error_current()->message, "V=shared names no algorithm for allreduce; one of auto, ring, "
+                                                       "oneshot, circulant, direct, direct_oneshot");
 }
 
 static void find__by_name(void **state)
@@ -209,6 +228,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(association__is_frozen),
         cmocka_unit_test(find__by_name),
+        cmocka_unit_test(forced__by_name_and_collective),
         cmocka_unit_test(collective_name__all),
         cmocka_unit_test(select__small_and_large),
         cmocka_unit_test(select__keeps_to_the_class),

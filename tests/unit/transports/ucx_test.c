@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -185,6 +186,24 @@ static void create__interface_excluded(void **state)
     assert_non_null(devices);
     assert_non_null(strstr(devices, "lo"));
     kolo_ucx_transport()->destroy(s.transport);
+}
+
+/* UCX itself aborts the process. */
+static void create__too_few_open_files(void **state)
+{
+    (void)state;
+    side s = {0};
+    struct rlimit before, low;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    low = (struct rlimit){.rlim_cur = 16, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    kolo_status status = create(&s, 0, 2);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(status, KOLO_ERR_SYSTEM);
+    assert_non_null(strstr(s.explanation, "open files"));
+    assert_non_null(strstr(s.explanation, "limit is 16"));
+    assert_non_null(strstr(s.explanation, "ulimit -n"));
+    assert_null(s.transport);
 }
 
 static void create__unknown_ucx_transport(void **state)
@@ -369,6 +388,7 @@ int main(void)
         cmocka_unit_test(create__unknown_interface),
         cmocka_unit_test(create__all_interfaces_excluded),
         cmocka_unit_test(create__interface_excluded),
+        cmocka_unit_test(create__too_few_open_files),
         cmocka_unit_test(create__unknown_ucx_transport),
         cmocka_unit_test(create__bad_ucx_variable),
         cmocka_unit_test(create__too_many_ranks),
