@@ -93,7 +93,11 @@ kolo_status kolo_test(kolo_request *request, int *done)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer");
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
-    return over ? kolo_context_result(request) : check_process(request);
+    if (over)
+        return kolo_context_result(request);
+    KOLO_TRY(check_process(request));
+    kolo_driver_do_not_rest(request->driver);
+    return KOLO_OK;
 }
 
 kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
