@@ -96,6 +96,7 @@ def write(options, table):
     os.makedirs(options.out, exist_ok=True)
     with open(os.path.join(options.out, "placement.json"), "w", encoding="utf-8") as file:
         json.dump([{"ranks": r, "beside": p, "what": w, **times} for (r, p, w), times in table.items()], file, indent=1)
+        file.write("\n")
     with open(os.path.join(options.out, "placement.md"), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")
     print("\n".join(lines))

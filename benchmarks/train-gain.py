@@ -120,6 +120,7 @@ def main():
         print({name: round(value["samples_per_s"]) for name, value in found[-1].items()}, flush=True)
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"machine": rounds.machine(), "batch": options.batch, "rounds": found}, file, indent=1)
+        file.write("\n")
     machine = rounds.machine()
     lines = ["# kolo-train: what the second rank gains", "",
              f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}; Fashion-MNIST, batch {options.batch} "
