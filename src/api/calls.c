@@ -113,7 +113,12 @@ kolo_status kolo_test(kolo_request *request, int *done)
         return no_request("test", "kolo_test needs a request and somewhere to put the answer");
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
-    return about(request, over ? kolo_context_result(request) : check_process(request));
+    if (over)
+        return about(request, kolo_context_result(request));
+    kolo_status status = check_process(request);
+    if (status == KOLO_OK)
+        kolo_driver_do_not_rest(request->driver);
+    return about(request, status);
 }
 
 kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)

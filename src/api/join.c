@@ -110,6 +110,7 @@ static kolo_status start_driver(kolo_context *ctx)
         .transport = ctx->transport,
         .caller_spin_ns = spin_ns,
         .thread_spin_ns = spare_core ? THREAD_SPIN_NS : 0,
+        .thread_yields_core = !spare_core && ctx->one_host,
         .on_start = bind_thread,
         .user = ctx,
     };

@@ -197,6 +197,8 @@ static void accept_burst(kolo_driver *driver)
 
 kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives)
 {
+    bool is_told =
+        request->done != NULL || request->flags != 0; /* read now: once submitted it may be over, and freed */
     while (!kolo_engine_submit(driver->options.engine, request)) {
         if (kolo_driver_is_inside(driver))
             return kolo_fail(KOLO_ERR_STATE, "the submit queue is full, and this is a completion callback, which "
@@ -205,11 +207,21 @@ kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool 
             sched_yield();
     }
     accept_burst(driver);
+    if (is_told)
+        kolo_driver_do_not_rest(driver);
     if (atomic_load(&driver->caller_sleeps) != 0)
         kolo_driver_ring(driver->caller_fd);
     else if (!caller_drives && atomic_load(&driver->waiters) == 0)
         kolo_driver_wake_thread(driver);
     return KOLO_OK;
+}
+
+void kolo_driver_do_not_rest(kolo_driver *driver)
+{
+    if (!atomic_load_explicit(&driver->rests, memory_order_relaxed))
+        return;
+    atomic_store(&driver->rests, false);
+    kolo_driver_wake_thread(driver);
 }
 
 void kolo_driver_finished(kolo_driver *driver, const kolo_request *request)
@@ -247,6 +259,7 @@ kolo_status kolo_driver_create(const kolo_driver_options *options, kolo_driver *
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for the driver");
     memset(made, 0, sizeof(*made));
     made->options = *options;
+    made->rests = options->thread_yields_core;
     made->caller_fd = made->thread_fd = made->completion_fd = -1;
     kolo_status status = open_fds(made);
     if (status == KOLO_OK) {

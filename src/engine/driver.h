@@ -11,7 +11,9 @@
  *        └──────────┴── a caller drives ──► ASIDE: on a futex
  *
  * So a synchronous operation pays no hand-off, the thread costs nothing while nothing moves, and it never runs against
- * a caller. A caller that drives kicks the thread out of ASLEEP first: progress by others uses up the arming. */
+ * a caller. Nor against a caller that computes between submitting and waiting, where both share a core and all ranks are
+ * on one host: each summons would take 20 to 40 us from the computation, and what the thread does then, the caller does as
+ * fast when it waits. A caller that drives kicks the thread out of ASLEEP first: progress by others uses up the arming. */
 #ifndef KOLO_ENGINE_DRIVER_H
 #define KOLO_ENGINE_DRIVER_H
 
@@ -25,6 +27,8 @@ typedef struct kolo_driver_options {
     kolo_transport *transport;
     int64_t caller_spin_ns;       /* how long a waiting caller spins before it yields */
     int64_t thread_spin_ns;       /* the same for the communication thread, before it sleeps */
+    bool thread_yields_core;      /* it shares a core with callers, and nothing moves but by that core: what they leave
+                                   * under way rests until they come back, or none has come for 5 ms */
     void (*on_start)(void *user); /* first thing in the thread: binding. May be NULL. */
     void *user;
 } kolo_driver_options;
@@ -52,6 +56,10 @@ KOLO_NODISCARD kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *r
 /* Until no request of this rank is under way, or timeout_ns (< 0: none) has passed: KOLO_ERR_TIMEOUT. Any thread, not
  * inside a callback. */
 KOLO_NODISCARD kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns);
+
+/* Callers look whether requests are done, or are told, and need not come to drive: from now on what is under way does not
+ * rest. Any thread. */
+void kolo_driver_do_not_rest(kolo_driver *driver);
 
 /* One step if nobody else drives; how much happened. Any thread. */
 int kolo_driver_step(kolo_driver *driver);

@@ -32,6 +32,7 @@ struct kolo_driver {
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */
     _Alignas(CACHE_LINE) _Atomic uint32_t thread_state;
     _Atomic uint32_t summons; /* futex of the thread when ASIDE */
+    _Atomic bool rests;       /* nobody summons it from ASIDE: it comes when no caller has driven for a while */
     _Atomic bool stop;
 };
 

@@ -33,7 +33,8 @@ static void step_aside(kolo_driver *driver)
         atomic_store(&driver->thread_state, ASIDE);
         uint32_t seen = atomic_load(&driver->summons);
         uint32_t visits = atomic_load(&driver->visits);
-        bool wanted = atomic_load(&driver->waiters) == 0 && !kolo_engine_idle(driver->options.engine);
+        bool wanted = !atomic_load(&driver->rests) && atomic_load(&driver->waiters) == 0 &&
+                      !kolo_engine_idle(driver->options.engine);
         if (wanted || atomic_load(&driver->stop))
             break;
         kolo_driver_futex_sleep(&driver->summons, seen, ASIDE_NS);
@@ -79,6 +80,8 @@ static void *run_thread(void *argument)
 void kolo_driver_wake_thread(kolo_driver *driver)
 {
     uint32_t state = atomic_load(&driver->thread_state);
+    if (state == ASIDE && atomic_load(&driver->rests))
+        return;
     if (state == RUNNING || !atomic_compare_exchange_strong(&driver->thread_state, &state, RUNNING))
         return;
     if (state == ASLEEP) {

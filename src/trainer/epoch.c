@@ -113,10 +113,17 @@ bool train_session_epoch(train_session *session, train_failure *failure)
     train_share share = train_sampler_share(&session->sampler, 0);
     draw_batch(session, &share);
 
+    int64_t now_ns = begin_ns;
     while (tally.step < tally.steps) {
+        int64_t before_ns = now_ns;
+        int64_t waited_ns = tally.wait_ns;
+
         if (!train_step(session, &share, &tally, failure))
             return false;
-        int64_t now_ns = train_now_ns();
+        now_ns = train_now_ns();
+        if (session->time_log != NULL)
+            fprintf(session->time_log, "%" PRId64 " %" PRId64 " %.1f %.1f\n", tally.epoch, tally.step,
+                    (double)(now_ns - before_ns) / 1e3, (double)(tally.wait_ns - waited_ns) / 1e3);
         tally.elapsed_ns = now_ns - begin_ns;
         train_progress_step(&session->progress, &tally, now_ns);
     }

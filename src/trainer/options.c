@@ -59,6 +59,8 @@ static const option_row rows[] = {
     {"--checkpoint", OPTION_TEXT, AT(checkpoint), 0, 0, "FILE", "written after every epoch, and read by --resume"},
     {"--resume", OPTION_FLAG, AT(resume), 0, 0, NULL, "continue from --checkpoint"},
     {"--log-loss", OPTION_TEXT, AT(log_loss), 0, 0, "FILE", "write a line \"epoch step loss\" per step"},
+    {"--log-times", OPTION_TEXT, AT(log_times), 0, 0, "FILE",
+     "rank R writes \"epoch step us us-of-waiting\" to FILE.R"},
     {"--dump-params", OPTION_TEXT, AT(dump), 0, 0, "FILE", "write the final parameters as raw float32"},
     {"--help", OPTION_FLAG, AT(help), 0, 0, NULL, "show this text"},
     {"--version", OPTION_FLAG, AT(version), 0, 0, NULL, "show the version"},

@@ -20,6 +20,7 @@ typedef struct train_options {
     const char *data;       /* folder */
     const char *checkpoint; /* NULL: none */
     const char *log_loss;   /* NULL: none */
+    const char *log_times;  /* NULL: none */
     const char *dump;       /* NULL: none; file for the final parameters */
     int32_t hidden[TRAIN_MAX_HIDDEN];
     int32_t hidden_count;

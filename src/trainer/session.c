@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,21 +44,35 @@ static uint32_t fingerprint(const train_session *session)
     return (uint32_t)crc32_z(crc, (const Bytef *)o->hidden, sizeof o->hidden);
 }
 
+static bool open_log(FILE **log, const char *path, train_failure *failure)
+{
+    *log = fopen(path, "we");
+    return *log != NULL || train_fail(failure, "cannot write %s: %s", path, strerror(errno));
+}
+
+static bool open_time_log(train_session *session, train_failure *failure)
+{
+    char path[PATH_MAX];
+    int length = snprintf(path, sizeof path, "%s.%" PRId32, session->options->log_times, session->exchange->rank);
+
+    if (length < 0 || (size_t)length >= sizeof path)
+        return train_fail(failure, "cannot write %s: %s", session->options->log_times, strerror(ENAMETOOLONG));
+    return open_log(&session->time_log, path, failure);
+}
+
 /* What is written later, too: that it cannot be written is told before the training, not after it. */
 static bool open_outputs(train_session *session, train_failure *failure)
 {
     const train_options *options = session->options;
 
+    if (options->log_times != NULL && !open_time_log(session, failure))
+        return false;
     if (session->exchange->rank != 0)
         return true;
     if ((options->checkpoint != NULL && !train_file_check(options->checkpoint, failure)) ||
         (options->dump != NULL && !train_file_check(options->dump, failure)))
         return false;
-    if (options->log_loss == NULL)
-        return true;
-    session->loss_log = fopen(options->log_loss, "we");
-    return session->loss_log != NULL ||
-           train_fail(failure, "cannot write %s: %s", options->log_loss, strerror(errno));
+    return options->log_loss == NULL || open_log(&session->loss_log, options->log_loss, failure);
 }
 
 static bool allocate(train_session *session, train_failure *failure)
@@ -232,18 +247,24 @@ static bool evaluate(train_session *session, int64_t *correct, train_failure *fa
     return train_exchange_sum_integers(session->exchange, correct, 1, failure);
 }
 
+static bool close_log(FILE **log, const char *path, train_failure *failure)
+{
+    if (*log == NULL)
+        return true;
+    bool written = ferror(*log) == 0;
+
+    written = fclose(*log) == 0 && written;
+    *log = NULL;
+    return written || train_fail(failure, "cannot write %s: %s", path, strerror(errno));
+}
+
 static bool write_files(train_session *session, train_failure *failure)
 {
     const train_options *options = session->options;
 
-    if (session->loss_log != NULL) {
-        bool written = ferror(session->loss_log) == 0;
-
-        written = fclose(session->loss_log) == 0 && written;
-        session->loss_log = NULL;
-        if (!written)
-            return train_fail(failure, "cannot write %s: %s", options->log_loss, strerror(errno));
-    }
+    if (!close_log(&session->loss_log, options->log_loss, failure) ||
+        !close_log(&session->time_log, options->log_times, failure))
+        return false;
     if (options->dump == NULL || session->exchange->rank != 0)
         return true;
     return train_file_replace(options->dump, session->parameters, (size_t)session->model.vector_count * sizeof(float),
@@ -279,6 +300,8 @@ static void fini(train_session *session)
 {
     if (session->loss_log != NULL)
         (void)fclose(session->loss_log);
+    if (session->time_log != NULL)
+        (void)fclose(session->time_log);
     train_sampler_fini(&session->sampler);
     train_optimizer_fini(&session->optimizer);
     train_mlp_fini(&session->mlp);

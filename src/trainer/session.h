@@ -23,6 +23,7 @@ typedef struct train_session {
     float *parameters;
     float *gradient;
     FILE *loss_log;      /* rank 0 with --log-loss */
+    FILE *time_log;      /* with --log-times */
     int64_t epochs_done; /* also those before a resume */
     int64_t samples;     /* trained on by this job, over all ranks, in elapsed_ns */
     int64_t elapsed_ns;

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """However many ranks share the global batch, the training is the same; and it learns."""
 import unittest
+from pathlib import Path
 
 from training import SMALL, TrainCase
 
@@ -32,6 +33,14 @@ class Curves(TrainCase):
         one = self.losses(1, *SMALL, "--epochs", 1, "--seed", 1)
         other = self.losses(1, *SMALL, "--epochs", 1, "--seed", 2)
         self.assertGreater(max(abs(a - b) for a, b in zip(one, other)), 0.01)
+
+    def test_times_of_every_step(self):
+        path = self.folder / "times"
+        self.train(2, *SMALL, "--epochs", 2, "--batch", 50, "--log-times", path)
+        for rank in range(2):
+            lines = [line.split() for line in Path(f"{path}.{rank}").read_text().splitlines()]
+            self.assertEqual([(int(e), int(s)) for e, s, *_ in lines], [(e, s) for e in (1, 2) for s in range(1, 32)])
+            self.assertTrue(all(float(step) > float(waited) >= 0 for _, _, step, waited in lines))
 
     def test_accuracy_of_two_ranks(self):
         accuracy, epochs, ranks, rate, _ = self.train(2, "--epochs", 3, "--threads", 1)

@@ -82,7 +82,7 @@ class Errors(TrainCase):
 
     def test_file_cannot_be_written(self):
         nowhere = self.folder / "nowhere" / "file"
-        for option in ("--checkpoint", "--log-loss", "--dump-params"):
+        for option in ("--checkpoint", "--log-loss", "--log-times", "--dump-params"):
             with self.subTest(option=option):
                 self.assert_told_once([str(nowhere), "No such file"], *SMALL, "--epochs", 1, option, nowhere)
                 done = run(2, *SMALL, "--epochs", 1, option, nowhere)

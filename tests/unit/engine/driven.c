@@ -64,7 +64,8 @@ void job_start(job *j, int32_t size, int64_t spin_ns)
                                           .ops = &j->ops,
                                           .transport = transport,
                                           .caller_spin_ns = spin_ns,
-                                          .thread_spin_ns = spin_ns};
+                                          .thread_spin_ns = spin_ns,
+                                          .thread_yields_core = spin_ns == 0};
     assert_int_equal(kolo_driver_create(&driver_options, &j->driver), KOLO_OK);
 }
 

@@ -17,7 +17,7 @@ typedef struct job {
     _Atomic int lines;
 } job;
 
-/* spin_ns: of callers and of the thread. */
+/* spin_ns: of callers and of the thread; 0: they share a core. */
 void job_start(job *j, int32_t size, int64_t spin_ns);
 void job_stop(job *j);
 kolo_request *job_submit(job *j, const made_options *options, bool caller_drives);

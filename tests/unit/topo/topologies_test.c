@@ -176,6 +176,34 @@ static void ring__neighbours_are_near_on_every_machine(void **state)
     }
 }
 
+/* Each rank, its communication thread and what it touches first (its windows and its heap, so) have one NUMA node; and
+ * whatever order the ranks are started in, the ring goes from socket to socket once, and back once. */
+static void two_sockets__nobody_straddles(void **state)
+{
+    (void)state;
+    enum { MOST = 16, STRIDE = 5 /* no divisor of a number of ranks below */ };
+    kolo_topo *topo = load_machine("HWLOC_SYNTHETIC", "pack:2 numa:1 l3:1 core:8 pu:2");
+    for (int32_t size = 2; size <= MOST; size *= 2) {
+        int32_t ring[MOST], host[MOST], local_rank[MOST], local_size[MOST], crossings = 0;
+        kolo_place places[MOST];
+        for (int32_t rank = 0; rank < size; rank++) {
+            kolo_binding binding;
+            kolo_place comm;
+            kolo_topo_binding(topo, rank * STRIDE % size, size, &binding);
+            kolo_topo_place_at(topo, binding.rank_cpus, &places[rank]);
+            kolo_topo_place_at(topo, binding.comm_cpus, &comm);
+            assert_int_equal(places[rank].allowed_cores, MOST / size);
+            assert_int_equal(comm.numa, places[rank].numa);
+            assert_int_equal(places[rank].numa, rank * STRIDE % size < size / 2 ? 0 : 1);
+        }
+        assert_int_equal(kolo_place_order(places, size, ring, host, local_rank, local_size), 1);
+        for (int32_t i = 0; i < size; i++)
+            crossings += places[ring[i]].package != places[ring[(i + 1) % size]].package;
+        assert_int_equal(crossings, 2);
+    }
+    kolo_topo_destroy(topo);
+}
+
 static void place__names_what_the_first_core_shares(void **state)
 {
     (void)state;
@@ -283,6 +311,7 @@ int main(void)
         cmocka_unit_test(binding__known_answers),
         cmocka_unit_test(binding__mask_too_long_for_its_text),
         cmocka_unit_test(ring__neighbours_are_near_on_every_machine),
+        cmocka_unit_test(two_sockets__nobody_straddles),
         cmocka_unit_test(place__names_what_the_first_core_shares),
         cmocka_unit_test(place__unknown_levels),
         cmocka_unit_test(facts__cache_sizes),
