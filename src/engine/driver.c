@@ -21,6 +21,9 @@
 /* How often the caller of a small operation looks for the others before it steps the engine: some 20 us; and the first
  * times without a pause in between. */
 enum { CALL_SPINS = 1000, CALL_LOOKS = 64, CALL_YIELDS = 32 };
+/* It does so where callers spin for long. Where that was in vain, it yields, but for every 64th, to find out. */
+#define CALL_SPIN_NS (10 * KOLO_NS_PER_US)
+enum { CALL_TRIES_EVERY = 64 };
 enum { ACCEPT_EVERY = 64 };
 
 /* A caller comes to drive: the thread's arming will be used up, so it must not stay asleep on it. */
@@ -43,20 +46,28 @@ static bool is_over(const kolo_driver *driver, const kolo_request *request)
 static void drive(kolo_driver *driver, const kolo_request *request, int64_t deadline_ns)
 {
     int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns;
-    for (;; now_ns = kolo_clock_now_ns()) {
+    uint32_t yields = 0; /* since the last event */
+    for (bool is_quiet = false;; now_ns = kolo_clock_now_ns()) {
         int events = kolo_engine_step(driver->options.engine, now_ns);
+        int64_t quiet_ns = now_ns - last_event_ns;
+        if (events > 0 && is_quiet)
+            driver->spin_ns = kolo_driver_next_spin_ns(driver->spin_ns, driver->options.caller_spin_ns, yields,
+                                                       quiet_ns - driver->spin_ns);
         if (is_over(driver, request) || now_ns >= deadline_ns)
             return;
-        int64_t quiet_ns = now_ns - last_event_ns;
-        if (events > 0)
+        is_quiet = events == 0;
+        if (events > 0) {
             last_event_ns = now_ns;
-        else if (quiet_ns < driver->options.caller_spin_ns)
+            yields = 0;
+        } else if (quiet_ns < driver->spin_ns) {
             kolo_driver_relax();
-        else if (quiet_ns < driver->options.caller_spin_ns + YIELD_NS)
+        } else if (quiet_ns < driver->spin_ns + YIELD_NS) {
             sched_yield();
-        else
+            yields++;
+        } else {
             (void)kolo_driver_sleep_armed(driver, &driver->caller_sleeps, 0, 1, driver->caller_fd, now_ns,
                                           deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns, false);
+        }
     }
 }
 
@@ -133,10 +144,12 @@ int kolo_driver_step(kolo_driver *driver)
 }
 
 /* Looks whether a posted operation is complete, as long as that is likely to be soon. */
-static bool watch(const kolo_driver *driver, const kolo_entry *entry)
+static bool watch(kolo_driver *driver, const kolo_entry *entry)
 {
     kolo_engine *engine = driver->options.engine;
-    bool spins = driver->options.caller_spin_ns > 0;
+    uint32_t visits = atomic_load_explicit(&driver->visits, memory_order_relaxed);
+    bool tries = visits % CALL_TRIES_EVERY == 0,
+         spins = driver->spin_ns > 0 && (driver->spin_ns >= CALL_SPIN_NS || tries);
     bool is_complete = kolo_call_is_complete(engine, entry);
     kolo_call_wake(engine);
     for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
@@ -146,6 +159,8 @@ static bool watch(const kolo_driver *driver, const kolo_entry *entry)
             kolo_driver_relax();
         is_complete = kolo_call_is_complete(engine, entry);
     }
+    if (is_complete && spins)
+        driver->spin_ns = kolo_driver_next_spin_ns(driver->spin_ns, driver->options.caller_spin_ns, 0, 0);
     return is_complete;
 }
 
@@ -260,6 +275,7 @@ kolo_status kolo_driver_create(const kolo_driver_options *options, kolo_driver *
     memset(made, 0, sizeof(*made));
     made->options = *options;
     made->rests = options->thread_yields_core;
+    made->spin_ns = options->caller_spin_ns;
     made->caller_fd = made->thread_fd = made->completion_fd = -1;
     kolo_status status = open_fds(made);
     if (status == KOLO_OK) {
