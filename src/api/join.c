@@ -55,6 +55,13 @@ static int32_t crowd(const kolo_context *ctx)
     return cores > 0 ? (sharers - 1) / cores + 1 : 1;
 }
 
+/* Fewer cores than callers and communication threads would fill. */
+static bool is_tight(const kolo_context *ctx)
+{
+    int32_t sharers = ctx->own_cores ? 1 : ctx->local_size;
+    return kolo_topo_allowed_cores(ctx->topo) < 2 * sharers;
+}
+
 static int64_t caller_spin_ns(const kolo_context *ctx)
 {
     if (ctx->config.spin_ns != KOLO_CONFIG_AUTO)
@@ -110,7 +117,7 @@ static kolo_status start_driver(kolo_context *ctx)
         .transport = ctx->transport,
         .caller_spin_ns = spin_ns,
         .thread_spin_ns = spare_core ? THREAD_SPIN_NS : 0,
-        .thread_yields_core = !spare_core && ctx->one_host,
+        .thread_yields_core = !spare_core && ctx->one_host && is_tight(ctx),
         .on_start = bind_thread,
         .user = ctx,
     };

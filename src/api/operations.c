@@ -148,7 +148,8 @@ static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo
     kolo_args copy;
     const kolo_args *args;
     KOLO_TRY(kolo_args_read(given, &copy, &args));
-    return named(run_checked(ctx, collective, args, request), args->name);
+    const char *name = args->name; /* args may be gone when the operation is over */
+    return named(run_checked(ctx, collective, args, request), name);
 }
 
 static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args,
@@ -191,10 +192,11 @@ static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_r
     kolo_operation operation;
     if (given != NULL)
         KOLO_TRY(kolo_args_read(given, &copy, &args));
+    const char *name = args->name;
     kolo_status status = kolo_check_operation(KOLO_BARRIER, args, ctx->job.size, &operation);
     if (status == KOLO_OK)
         status = submit(ctx, args, &operation, NULL, NULL, NULL, request);
-    return named(status, args->name);
+    return named(status, name);
 }
 
 kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -266,6 +268,7 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t c
     piece_lists lists;
     kolo_operation operation;
     KOLO_TRY(kolo_args_read(given, &copy, &first));
+    const char *name = first->name;
     kolo_status status = KOLO_OK;
     if (!reserve_lists(&lists, count))
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
@@ -274,7 +277,7 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t c
     if (status == KOLO_OK)
         status = submit(ctx, first, &operation, lists.pieces, lists.ndims, lists.shapes, request);
     free(lists.pieces);
-    return named(status, first->name);
+    return named(status, name);
 }
 
 kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)

@@ -42,7 +42,7 @@
     X(groups_in_flight, "GROUPS_IN_FLIGHT", INT, "2", 1, 64,                                                           \
       "fusion groups that move data at the same time")                                                                 \
     X(spin_ns, "SPIN", TIME, "auto", 0, KOLO_CONFIG_TIME_MAX,                                                          \
-      "how long a waiter spins before it yields and sleeps; auto: by the cores per rank")                              \
+      "how long a waiter spins at most before it yields and sleeps; auto: by the cores per rank")                      \
     X(bind, "BIND", TEXT, "auto", 0, 0,                                                                                \
       "binding: auto (the communication thread to a spare core; kolorun's ranks to their cores), none")                \
     X(iface, "IFACE", TEXT, "", 0, 0,                                                                                  \

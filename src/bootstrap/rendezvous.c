@@ -40,7 +40,7 @@ struct kolo_rendezvous {
 
 /* ---- frames --------------------------------------------------------------------------------- */
 
-static kolo_status fail_without_word(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
+static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
 {
     if (io == KOLO_RV_IO_TIMEOUT)
         return kolo_fail(KOLO_ERR_BOOTSTRAP, "rank 0 at %s did not answer in time while rank %d was %s",
@@ -51,13 +51,6 @@ static kolo_status fail_without_word(const kolo_rendezvous *rendezvous, kolo_rv_
                          rendezvous->where, rendezvous->job.rank, doing);
     return kolo_fail_errno(KOLO_ERR_BOOTSTRAP, errno, "the connection to rank 0 at %s broke while rank %d was %s",
                            rendezvous->where, rendezvous->job.rank, doing);
-}
-
-static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
-{
-    kolo_status status = fail_without_word(rendezvous, io, doing);
-    memcpy(kolo_error_current()->ranks, "0", sizeof("0"));
-    return status;
 }
 
 /* What the server said went wrong becomes this thread's error. */
@@ -327,7 +320,9 @@ static kolo_status exchange(kolo_rendezvous *rendezvous, const void *bytes, size
     kolo_status status =
         receive_frame(rendezvous, rendezvous->fd, KOLO_RV_ALL, deadline, "exchanging addresses", &body, &body_size);
     if (status == KOLO_ERR_STATE)
-        return fail_io(rendezvous, KOLO_RV_IO_CLOSED, "exchanging addresses");
+        status = fail_io(rendezvous, KOLO_RV_IO_CLOSED, "exchanging addresses");
+    if (status == KOLO_ERR_BOOTSTRAP && kolo_error_current()->ranks[0] == '\0')
+        memcpy(kolo_error_current()->ranks, "0", sizeof("0"));
     KOLO_TRY(status);
     if (!kolo_rv_all_decode(body, body_size, &round, all, rendezvous->job.size) || round != rendezvous->round) {
         free(body);

@@ -30,10 +30,16 @@ enum { ACCEPT_EVERY = 64 };
 static void enter(kolo_driver *driver)
 {
     uint32_t asleep = ASLEEP;
-    atomic_fetch_add(&driver->visits, 1);
     if (atomic_load(&driver->thread_state) == ASLEEP &&
         atomic_compare_exchange_strong(&driver->thread_state, &asleep, RUNNING))
         kolo_driver_ring(driver->thread_fd);
+}
+
+/* It goes. What counts is a visit that left nothing under way. */
+static void leave(kolo_driver *driver)
+{
+    if (kolo_engine_idle(driver->options.engine))
+        atomic_fetch_add(&driver->visits, 1);
 }
 
 /* What a caller waits for: its request, or that nothing is under way (NULL). */
@@ -106,6 +112,7 @@ static kolo_status wait_until_over(kolo_driver *driver, kolo_request *request, i
             sleep_until_change(driver, request, deadline_ns);
         }
     } while (!is_over(driver, request) && (deadline_ns == INT64_MAX || kolo_clock_now_ns() < deadline_ns));
+    leave(driver);
     if (atomic_fetch_sub(&driver->waiters, 1) == 1 && !kolo_engine_idle(driver->options.engine))
         kolo_driver_wake_thread(driver);
     *over = is_over(driver, request);
@@ -140,6 +147,7 @@ int kolo_driver_step(kolo_driver *driver)
     enter(driver);
     int events = kolo_engine_step(driver->options.engine, kolo_clock_now_ns());
     kolo_driver_release_token(driver);
+    leave(driver);
     return events;
 }
 

@@ -28,7 +28,7 @@ typedef struct kolo_driver_options {
     int64_t caller_spin_ns;       /* how long a waiting caller spins at most before it yields */
     int64_t thread_spin_ns;       /* the same for the communication thread, before it sleeps */
     bool thread_yields_core;      /* it shares a core with callers, and nothing moves but by that core: what they leave
-                                   * under way rests until they come back, or none has come for 5 ms */
+                                   * under way rests until they come back, but no longer than some 5 ms */
     void (*on_start)(void *user); /* first thing in the thread: binding. May be NULL. */
     void *user;
 } kolo_driver_options;

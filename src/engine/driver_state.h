@@ -25,7 +25,7 @@ struct kolo_driver {
     _Alignas(CACHE_LINE) _Atomic uint32_t token;    /* 1: held */
     _Atomic uintptr_t holder;                       /* address of a thread-local of the thread that drives; 0: nobody */
     _Alignas(CACHE_LINE) _Atomic uint32_t waiters;  /* callers inside kolo_driver_wait */
-    _Atomic uint32_t visits;                        /* callers that drove, ever */
+    _Atomic uint32_t visits;                        /* of callers that drove, and left nothing under way, ever */
     _Atomic uint32_t submitted;                     /* requests, ever; some may go uncounted */
     _Atomic uint32_t caller_sleeps;                 /* the token's holder is a caller, in poll */
     int64_t spin_ns;                                /* how long callers spin now; the token's holder's */

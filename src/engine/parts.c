@@ -29,33 +29,41 @@ static bool reserve(int64_t **array, size_t count, size_t *capacity)
     return *array != NULL;
 }
 
+static kolo_status no_memory(size_t tensors)
+{
+    return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", tensors);
+}
+
 kolo_status kolo_parts_begin(kolo_parts *parts, size_t tensors, int32_t size)
 {
-    size_t count = tensors * (size_t)size, entries = 2 * count + 1, had = parts->parts_capacity;
-    if (!reserve(&parts->counts, tensors, &parts->tensors_capacity) ||
-        !reserve(&parts->starts, entries, &parts->parts_capacity))
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", tensors);
-    parts->changed |= parts->tensors != tensors || parts->size != size || parts->parts_capacity != had;
+    size_t had = parts->tensors_capacity;
+    if (!reserve(&parts->counts, tensors, &parts->tensors_capacity))
+        return no_memory(tensors);
+    parts->changed |= parts->tensors != tensors || parts->size != size || parts->tensors_capacity != had;
     parts->tensors = tensors;
     parts->size = size;
-    parts->shifts = parts->starts + count + 1;
     return KOLO_OK;
 }
 
-void kolo_parts_lay_out(kolo_parts *parts)
+kolo_status kolo_parts_lay_out(kolo_parts *parts)
 {
     int64_t number = 0;
-    size_t part = 0;
-    for (int32_t k = 0; parts->changed && k < parts->size; k++)
+    size_t count = parts->tensors * (size_t)parts->size, part = 0;
+    if (!parts->changed)
+        return KOLO_OK;
+    if (!reserve(&parts->starts, 2 * count + 1, &parts->parts_capacity))
+        return no_memory(parts->tensors);
+    parts->shifts = parts->starts + count + 1;
+    for (int32_t k = 0; k < parts->size; k++)
         for (size_t tensor = 0; tensor < parts->tensors; tensor++, part++) {
             kolo_range range = kolo_slice_of(parts->counts[tensor], parts->size, k);
             parts->starts[part] = number;
             parts->shifts[part] = range.offset - number;
             number += range.count;
         }
-    if (parts->changed)
-        parts->starts[part] = number;
+    parts->starts[part] = number;
     parts->changed = false;
+    return KOLO_OK;
 }
 
 /* The last one that starts at or before it: those before it that start there, too, are empty. */

@@ -40,7 +40,7 @@ static inline void kolo_parts_set(kolo_parts *parts, size_t tensor, int64_t coun
     parts->counts[tensor] = count;
 }
 /* Into starts and shifts; nothing to do where all is as the last time. */
-void kolo_parts_lay_out(kolo_parts *parts);
+KOLO_NODISCARD kolo_status kolo_parts_lay_out(kolo_parts *parts);
 /* The part that element `number` (0 .. total-1) is in. */
 size_t kolo_parts_find(const kolo_parts *parts, int64_t number);
 

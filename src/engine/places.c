@@ -18,6 +18,7 @@ struct kolo_places {
     size_t tensors;  /* as they were written the last time */
     place *list;     /* in the heap; */
     size_t capacity; /* it has room for so many */
+    int refusals;    /* rounds to go until the heap is asked for room again */
     uint64_t version;
     uint64_t seen[KOLO_BOARD_RANKS_MAX]; /* per rank: the version that was read; 0: none */
     uintptr_t *inputs, *outputs;         /* [rank][tensor] */
@@ -87,16 +88,22 @@ bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operatio
 
 /* ---- posting -------------------------------------------------------------------------------------------- */
 
+/* Rounds between two questions to a heap that had no room: asking takes longer than going another way. */
+enum { PATIENCE = 64 };
+
 /* Room for so many places, the list included. The old ones are not needed any more. */
 static bool reserve(const kolo_board *board, kolo_places *places, size_t tensors)
 {
     if (tensors <= places->capacity)
         return true;
     void *list;
+    if (places->refusals > 0 && places->refusals-- > 0)
+        return false;
     uintptr_t *table = malloc(2 * tensors * (size_t)board->size * sizeof(*table));
     if (table == NULL || board->ops->heap_alloc(board->transport, tensors * sizeof(place), &list) != KOLO_OK) {
         kolo_error_clear();
         free(table);
+        places->refusals = PATIENCE;
         return false;
     }
     if (places->list != NULL)
@@ -181,7 +188,8 @@ kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post
     size_t element_bytes = kolo_dtype_size(piece->type);
     for (int32_t rank = 0; rank < board->size; rank++) {
         const kolo_card *theirs = kolo_card_of(board, rank, post);
-        uint64_t input = theirs->input, output = theirs->output;
+        uint64_t input = __atomic_load_n(&theirs->input, __ATOMIC_RELAXED);
+        uint64_t output = __atomic_load_n(&theirs->output, __ATOMIC_RELAXED);
         kolo_extent extent = kolo_extent_of(operation->collective, piece->count, board->size, rank, input == output);
         if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
             !is_in_heap(board, output, extent.output.count, element_bytes))
@@ -198,10 +206,11 @@ static kolo_status read_list(const kolo_board *board, int32_t rank, uint64_t at,
 {
     if (at % sizeof(uint64_t) != 0 || !is_in_heap(board, at, (int64_t)places->tensors, sizeof(place)))
         return refuse(rank);
-    const volatile place *list = (const volatile place *)(board->heaps[rank] + (uintptr_t)at);
+    const place *list = (const place *)(board->heaps[rank] + (uintptr_t)at);
     size_t element_bytes = kolo_dtype_size(pieces->type), row = (size_t)rank * places->tensors;
     for (size_t i = 0; i < places->tensors; i++) {
-        uint64_t input = list[i].input, output = list[i].output;
+        uint64_t input = __atomic_load_n(&list[i].input, __ATOMIC_RELAXED);
+        uint64_t output = __atomic_load_n(&list[i].output, __ATOMIC_RELAXED);
         if (!is_in_heap(board, input, pieces[i].count, element_bytes) ||
             !is_in_heap(board, output, pieces[i].count, element_bytes))
             return refuse(rank);
@@ -216,9 +225,11 @@ kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *pos
 {
     for (int32_t rank = 0; rank < board->size; rank++) {
         const kolo_card *theirs = kolo_card_of(board, rank, post);
-        uint64_t list = theirs->list, version = theirs->version;
+        uint64_t version = __atomic_load_n(&theirs->version, __ATOMIC_RELAXED);
+        if (version == 0)
+            return refuse(rank);
         if (version != places->seen[rank])
-            KOLO_TRY(read_list(board, rank, list, pieces, places));
+            KOLO_TRY(read_list(board, rank, __atomic_load_n(&theirs->list, __ATOMIC_RELAXED), pieces, places));
         places->seen[rank] = version;
     }
     *inputs = places->inputs;

@@ -53,24 +53,13 @@ kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, i
     return KOLO_OK;
 }
 
-static void read_offsets(const kolo_parts *parts, int64_t *offsets)
-{
-    for (int32_t k = 0; k <= parts->size; k++)
-        offsets[k] = parts->starts[(size_t)k * parts->tensors];
-}
-
 static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
 {
     kolo_parts *parts = &runner->parts;
-    if (group->member_count == 1) {
-        kolo_slice_layout(&group->members[0].piece->count, 1, env->size, runner->slice_offsets);
-        return KOLO_OK;
-    }
     KOLO_TRY(kolo_parts_begin(parts, group->member_count, env->size));
     for (size_t i = 0; i < group->member_count; i++)
         kolo_parts_set(parts, i, group->members[i].piece->count);
-    kolo_parts_lay_out(parts);
-    read_offsets(parts, runner->slice_offsets);
+    kolo_slice_layout(parts->counts, parts->tensors, env->size, runner->slice_offsets);
     return KOLO_OK;
 }
 
@@ -142,7 +131,7 @@ static kolo_status list_parts(kolo_runner *runner, kolo_execution *run)
     runner->parts.outputs = runner->tensors + count;
     runner->parts.own_row = 0;
     run->parts = &runner->parts;
-    return KOLO_OK;
+    return kolo_parts_lay_out(&runner->parts);
 }
 
 /* A group of one: INPUT and OUTPUT in full coordinates, in place of a copy wherever possible. */
@@ -260,8 +249,9 @@ static kolo_status list_parts_at_places(kolo_runner *runner, const kolo_runner_e
     KOLO_TRY(kolo_parts_begin(parts, request->operation.piece_count, env->size));
     for (size_t i = 0; i < parts->tensors; i++)
         kolo_parts_set(parts, i, request->pieces[i].count);
-    kolo_parts_lay_out(parts);
-    read_offsets(parts, runner->slice_offsets);
+    KOLO_TRY(kolo_parts_lay_out(parts));
+    for (int32_t k = 0; k <= env->size; k++)
+        runner->slice_offsets[k] = parts->starts[(size_t)k * parts->tensors];
     parts->own_row = env->rank;
     return kolo_board_read_places(board, &request->post, request->pieces, request->entry->places, &parts->inputs,
                                   &parts->outputs);

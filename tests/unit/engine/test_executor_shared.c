@@ -148,7 +148,7 @@ static void scatter(job *j, int32_t rank)
         j->tensors[1][rank][i] = (uintptr_t)zeroed(bytes);
         j->tensors[0][rank][i] = in_place ? j->tensors[1][rank][i] : (uintptr_t)zeroed(bytes);
     }
-    kolo_parts_lay_out(parts);
+    assert_int_equal(kolo_parts_lay_out(parts), KOLO_OK);
     move_parts(j, rank, 0, j->input[rank], true);
     parts->inputs = j->tensors[0][0];
     parts->outputs = j->tensors[1][0];

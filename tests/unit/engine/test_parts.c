@@ -9,7 +9,7 @@ static void lay_out(kolo_parts *parts, const int64_t *counts, size_t tensors, in
     assert_int_equal(kolo_parts_begin(parts, tensors, size), KOLO_OK);
     for (size_t i = 0; i < tensors; i++)
         kolo_parts_set(parts, i, counts[i]);
-    kolo_parts_lay_out(parts);
+    assert_int_equal(kolo_parts_lay_out(parts), KOLO_OK);
 }
 
 /* Every element of every tensor, by its number; and starts, against the reference. */
