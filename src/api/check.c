@@ -99,6 +99,11 @@ kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *ar
         return kolo_fail(KOLO_ERR_INVALID, "prescale %g and postscale %g must be finite", args->prescale,
                          args->postscale);
     operation->op = args->op;
+    if (fabs(args->prescale) <= 0 || fabs(args->postscale) <= 0)
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "prescale %g and postscale %g: 0 would make every result 0; args start from KOLO_ARGS_INIT, "
+                         "which sets both to 1",
+                         args->prescale, args->postscale);
     operation->prescale = args->prescale;
     operation->postscale = args->postscale;
     return KOLO_OK;

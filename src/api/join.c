@@ -208,6 +208,12 @@ static kolo_status read_surroundings(kolo_context *ctx, const kolo_init_args *ar
 static kolo_status build(kolo_context *ctx)
 {
     ctx->log.level = ctx->config.log_level;
+    if (ctx->job.foreign != NULL)
+        kolo_log_write(
+            &ctx->log, KOLO_LOG_WARN,
+            "%s says that there are more ranks, but RANK and WORLD_SIZE are not set: this process is a job of "
+            "its own; start it with kolorun, or set them (README, Launchers)",
+            ctx->job.foreign);
     KOLO_TRY(kolo_topo_check_bind(ctx->config.bind));
     KOLO_TRY(kolo_topo_create(&ctx->log, &ctx->topo));
     KOLO_TRY(meet_everybody(ctx));

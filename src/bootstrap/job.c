@@ -123,6 +123,19 @@ static kolo_status detect_master(const kolo_init_args *args, char **envp, kolo_j
     return KOLO_OK;
 }
 
+/* A process that mpirun or srun started is likely to be meant as one of several, and would be alone without a word. */
+static const char *find_foreign(char **envp)
+{
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"};
+    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+        const char *text = env_get(envp, sizes[i]);
+        int64_t number;
+        if (text != NULL && kolo_parse_int(text, 2, SIZE_MAX_RANKS, &number))
+            return sizes[i];
+    }
+    return NULL;
+}
+
 kolo_status kolo_job_detect(const kolo_init_args *args, char **envp, kolo_job *job)
 {
     kolo_job found = {.local_rank = -1, .local_size = -1};
@@ -133,6 +146,8 @@ kolo_status kolo_job_detect(const kolo_init_args *args, char **envp, kolo_job *j
         if (from_env)
             KOLO_TRY(detect_local(envp, &found));
         KOLO_TRY(detect_master(args, envp, &found));
+    } else {
+        found.foreign = find_foreign(envp);
     }
     *job = found;
     return KOLO_OK;

@@ -10,6 +10,8 @@ typedef struct kolo_job {
     int32_t local_rank, local_size; /* what the launcher says, -1 where it does not */
     char master_addr[256];
     int32_t master_port; /* 0 for a job of one rank without a meeting point */
+    const char *foreign; /* nobody said anything, but this variable of a launcher that is not read tells of more ranks;
+                          * NULL: none */
 } kolo_job;
 
 /* args (NULL: all from the environment) over RANK, WORLD_SIZE, LOCAL_RANK, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT

@@ -37,6 +37,20 @@ static void detect__no_launcher_is_a_job_of_one(void **state)
     assert_int_equal(job.master_port, 0);
     assert_int_equal(kolo_job_detect(NULL, NULL, &job), KOLO_OK);
     assert_int_equal(job.size, 1);
+    assert_null(job.foreign);
+}
+
+static void detect__launchers_that_are_not_read_are_named(void **state)
+{
+    (void)state;
+    kolo_job job;
+    assert_int_equal(kolo_job_detect(NULL, ENV("PMI_SIZE=2", "OMPI_COMM_WORLD_SIZE=1"), &job), KOLO_OK);
+    assert_int_equal(job.size, 1);
+    assert_string_equal(job.foreign, "PMI_SIZE");
+    assert_int_equal(kolo_job_detect(NULL, ENV("SLURM_NTASKS=1", "PMI_SIZE=many"), &job), KOLO_OK);
+    assert_null(job.foreign);
+    assert_int_equal(kolo_job_detect(NULL, ENV("RANK=0", "WORLD_SIZE=1", "PMI_SIZE=2"), &job), KOLO_OK);
+    assert_null(job.foreign);
 }
 
 static void detect__all_variables_are_read(void **state)
@@ -184,6 +198,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(detect__no_launcher_is_a_job_of_one),
+        cmocka_unit_test(detect__launchers_that_are_not_read_are_named),
         cmocka_unit_test(detect__all_variables_are_read),
         cmocka_unit_test(detect__local_variables_may_lack),
         cmocka_unit_test(detect__one_rank_needs_no_meeting_point),
