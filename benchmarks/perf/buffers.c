@@ -14,6 +14,34 @@ size_t perf_buffers_stride(int64_t tensor_bytes)
     return ((size_t)tensor_bytes + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
 }
 
+/* Of the kernel's estimate, in bytes; SIZE_MAX where it gives none. */
+static size_t available_bytes(void)
+{
+    char line[128];
+    unsigned long long kib = 0;
+    FILE *file = fopen("/proc/meminfo", "r");
+    while (file != NULL && kib == 0 && fgets(line, sizeof(line), file) != NULL)
+        (void)!sscanf(line, "MemAvailable: %llu kB", &kib);
+    if (file != NULL)
+        fclose(file);
+    return kib > 0 && kib < SIZE_MAX / 1024 ? (size_t)kib * 1024 : SIZE_MAX;
+}
+
+/* Asking for more than there is would have some process killed. */
+static bool has_room(const perf_memory *memory)
+{
+    enum { BUFFERS = 3 };
+    const perf_backend *backend = memory->backend;
+    size_t ranks = backend->one_host ? (size_t)backend->ranks : 1, available = available_bytes() / ranks / BUFFERS;
+    if (memory->bytes <= available)
+        return true;
+    fprintf(stderr,
+            "%s: rank %d: %d buffers of %zu bytes are more than this rank's share of the available memory, %zu bytes "
+            "each; choose a smaller -e or --async\n",
+            backend->program, backend->rank, BUFFERS, memory->bytes, available);
+    return false;
+}
+
 static bool allocate_private(const perf_backend *backend, size_t bytes, char **memory)
 {
     *memory = aligned_alloc(PAGE, bytes);
@@ -45,6 +73,8 @@ bool perf_buffers_init(perf_memory *memory, const perf_backend *backend, perf_bu
         fprintf(stderr, "%s: --buffers kolo: %s has no memory of its own\n", backend->program, backend->name);
         return false;
     }
+    if (!has_room(memory))
+        return false;
     if (!allocate(memory, &memory->input) || !allocate(memory, &memory->output) ||
         !allocate_private(backend, memory->bytes, &memory->pristine)) {
         perf_buffers_fini(memory);

@@ -50,6 +50,8 @@ static const kolo_transport_ops ops = {
 };
 
 typedef struct place {
+    const kolo_topo *topo;
+    kolo_binding binding;
     kolo_fit_options options;
     kolo_price_model model;
     kolo_status status;
@@ -59,6 +61,8 @@ typedef struct place {
 static void *run_rank(void *argument)
 {
     place *own = argument;
+    if (own->binding.bound) /* two on one core would measure how it is handed over */
+        (void)!kolo_topo_bind_thread(own->topo, own->binding.rank_cpus);
     own->status = kolo_fit(&own->options, &own->model);
     if (own->status != KOLO_OK)
         printf("  not measured: %s\n", kolo_error_current()->message);
@@ -76,7 +80,7 @@ static int32_t run_ranks(place *places, int32_t count)
     return started;
 }
 
-static bool measure(int32_t count, int32_t crowd, kolo_price_model *model)
+static bool measure(const kolo_topo *topo, int32_t count, int32_t crowd, kolo_price_model *model)
 {
     kolo_price_model found[RANKS_MAX];
     place places[RANKS_MAX] = {{.status = KOLO_OK}};
@@ -88,6 +92,8 @@ static bool measure(int32_t count, int32_t crowd, kolo_price_model *model)
     for (int32_t r = 0; r < count; r++) {
         ring[r] = r;
         places[r].model = *model;
+        places[r].topo = topo;
+        kolo_topo_binding(topo, r, count, &places[r].binding);
         places[r].options = (kolo_fit_options){.ops = &ops,
                                                .transport = &transport,
                                                .rank = r,
@@ -129,6 +135,6 @@ void info_find_prices(const kolo_config *config, const kolo_topo *topo, int32_t 
     if (cache_bytes > 0)
         prices->model.cache_bytes = (double)cache_bytes / np;
     kolo_price_clamp(&prices->model);
-    if (measure(count, (np - 1) / cores + 1, &prices->model))
+    if (measure(topo, count, (np - 1) / cores + 1, &prices->model))
         prices->measured = count;
 }
