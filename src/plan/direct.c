@@ -3,7 +3,7 @@
  *     chunk c     copy in ─► COPIED ─► fold own part ─► REDUCED ─► copy out ─► DONE
  *     chunk c+1              copy in ─► COPIED ─► fold ...
  *
- * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the
+ * All-reduce: a rank folds its own slice in one pass over all windows, copies the result to its window, and the
  * other slices' results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds
  * DEPTH chunks in turn, so it stays in the caches however large the tensor: memory sees each input read once and each
  * output written once.
@@ -158,13 +158,11 @@ static void fold_own(direct *d, int64_t c)
         return;
     kolo_place place = slot(d, spec->rank, c);
     await(d, KOLO_FLAG_COPIED, -1, c + 1);
-    if (spec->collective == KOLO_REDUCE_SCATTER) {
-        fold(d, output_at(own.offset), place.offset, own, spec->rank);
+    fold(d, output_at(own.offset), place.offset, own, spec->rank);
+    if (spec->collective == KOLO_REDUCE_SCATTER)
         return;
-    }
-    fold(d, place, place.offset, own, spec->rank);
+    copy(d, place, output_at(own.offset), spec->rank, own.count);
     notify(d, KOLO_FLAG_REDUCED, c + 1);
-    copy(d, output_at(own.offset), place, spec->rank, own.count);
 }
 
 static void copy_out(direct *d, int64_t c)
