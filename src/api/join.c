@@ -99,6 +99,7 @@ static kolo_status create_engine(kolo_context *ctx)
         .model = ctx->prices,
         .forced = ctx->forced,
         .forced_broadcast = ctx->forced_broadcast,
+        .now_ns = kolo_clock_now_ns,
         .finished = request_finished,
         .option = transport_option,
         .user = ctx,

@@ -12,8 +12,8 @@ enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, FLAGS_PER_LINE = 8 };
 
 _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
 
-void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
-                      kolo_transport *transport)
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, kolo_publisher *publisher,
+                      const kolo_transport_ops *ops, kolo_transport *transport)
 {
     size_t window = ops->window_bytes(transport) / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
     size_t bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
@@ -25,6 +25,7 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
                           .ring = ring,
                           .ops = ops,
                           .transport = transport,
+                          .publisher = publisher,
                           .bytes = ops->window_bytes(transport) - (window - bytes),
                           .cell_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX};
     board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
@@ -144,12 +145,21 @@ void kolo_board_tell_report(const kolo_board *board, const kolo_post *post)
 
 /* ---- by value ---------------------------------------------------------------------------------------- */
 
+static void write_payload(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                          const kolo_piece *piece)
+{
+    void *payload = payload_of(board, board->rank, post, piece);
+    if (operation->prescale < 1.0 || operation->prescale > 1.0)
+        kolo_reduce_scale(piece->type, operation->prescale, payload, piece->input, (size_t)piece->count);
+    else
+        kolo_publish(board->publisher, payload, piece->input, (size_t)piece->count * kolo_dtype_size(piece->type));
+}
+
 void kolo_board_write_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                             const kolo_piece *piece)
 {
     if (piece != NULL)
-        kolo_reduce_scale(piece->type, operation->prescale, payload_of(board, board->rank, post, piece), piece->input,
-                          (size_t)piece->count);
+        write_payload(board, post, operation, piece);
     __atomic_store_n(round_of(board, board->rank, post), post->round, __ATOMIC_RELEASE);
 }
 

@@ -23,6 +23,7 @@
 
 #include "engine/describe.h"
 #include "engine/tree.h"
+#include "reduce/publish.h"
 #include <kolo/transport.h>
 
 enum {
@@ -63,6 +64,7 @@ typedef struct kolo_post {
 typedef struct kolo_board {
     int32_t rank, size; /* size 0: not in use */
     const int32_t *ring;
+    kolo_publisher *publisher;
     size_t bytes;                             /* of each rank's part: half of its window, to the end */
     uint32_t cell_lines, cell_lines_used;     /* of each parity */
     char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells of even and of odd rounds */
@@ -75,8 +77,8 @@ typedef struct kolo_board {
 
 /* Takes the ends of the windows of a transport whose windows all ranks share; stays out of use where they are too
  * small, or there are too many ranks. */
-void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, const kolo_transport_ops *ops,
-                      kolo_transport *transport);
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, kolo_publisher *publisher,
+                      const kolo_transport_ops *ops, kolo_transport *transport);
 
 /* What an operation may use: all ranks think the same of it. */
 typedef struct kolo_ways {

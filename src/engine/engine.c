@@ -280,7 +280,8 @@ kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *op
     engine->control.transport = engine->env.transport = transport;
     engine->policy.is_shared = all_share(engine);
     if (engine->policy.is_shared)
-        kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, ops, transport);
+        kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, &engine->publisher,
+                         ops, transport);
     engine->env.reserved_bytes = engine->board.bytes;
     for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
         KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));
@@ -319,6 +320,7 @@ kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine *
     if (made == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for an engine");
     made->options = *options;
+    made->publisher.now_ns = options->now_ns;
     made->waiting_end = &made->waiting;
     made->at_places_end = &made->at_places;
     kolo_posted_init(&made->posted);
@@ -334,6 +336,7 @@ kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine *
                                   .size = options->size,
                                   .ring = made->ring,
                                   .chunk_bytes = options->chunk_bytes,
+                                  .publisher = &made->publisher,
                                   .model = options->model,
                                   .forced = options->forced,
                                   .forced_broadcast = options->forced_broadcast};

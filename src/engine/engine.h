@@ -30,6 +30,8 @@ typedef struct kolo_engine_options {
     int64_t stall_ns;                                /* 0: no warnings */
     kolo_price_model model;                          /* the same on all ranks */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
+    /* A clock for comparing ways to copy, which changes no result: the engine decides nothing by it. May be NULL. */
+    int64_t (*now_ns)(void);
     /* A request is over; called by the step that finished it, after its callback. May be NULL. */
     void (*finished)(void *user, kolo_request *request);
     /* The configured value of KOLO_<name> for the transport, or NULL. May be NULL. */

@@ -152,11 +152,21 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, 
     return (size_t)run->size;
 }
 
-static void fold(const kolo_executor *executor, const kolo_reduction *reduction, size_t outputs, size_t inputs,
-                 int64_t count)
+static bool is_published(const kolo_execution *run, const kolo_step *step)
+{
+    return step->kind == KOLO_STEP_COPY && step->dst == KOLO_BUFFER_WINDOW && !step->final && run->publisher != NULL;
+}
+
+/* `count` elements of a step, from where the operands point. */
+static void fold(const kolo_executor *executor, const kolo_step *step, const kolo_reduction *reduction, size_t outputs,
+                 size_t inputs, int64_t count)
 {
     void **operands = executor->operands;
-    kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs, (size_t)count);
+    if (is_published(&executor->run, step))
+        kolo_publish(executor->run.publisher, operands[0], operands[outputs], (size_t)count * executor->element_bytes);
+    else
+        kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
+                         (size_t)count);
 }
 
 /* The number of the step's first element among the tensors', which is the same in all of them (plan/schedule.h). */
@@ -179,7 +189,7 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, con
             if (executor->rows[i] != NULL)
                 executor->operands[i] = (void *)(executor->rows[i][tensor] + index * executor->element_bytes);
         if (next > number)
-            fold(executor, reduction, outputs, inputs, next - number);
+            fold(executor, step, reduction, outputs, inputs, next - number);
         for (size_t i = 0; i < outputs + inputs; i++)
             if (executor->rows[i] == NULL)
                 executor->operands[i] =
@@ -195,7 +205,7 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
     size_t outputs = list_outputs(executor, step), inputs = list_inputs(executor, step, outputs);
     if (run->parts == NULL)
-        fold(executor, &reduction, outputs, inputs, step->count);
+        fold(executor, step, &reduction, outputs, inputs, step->count);
     else
         fold_parts(executor, step, &reduction, outputs, inputs);
 }

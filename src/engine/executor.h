@@ -9,6 +9,7 @@
 #include "base/ranks.h"
 #include "engine/parts.h"
 #include "plan/schedule.h"
+#include "reduce/publish.h"
 #include <kolo/transport.h>
 
 typedef struct kolo_executor kolo_executor;
@@ -35,7 +36,8 @@ typedef struct kolo_execution {
     kolo_reduce_op op;
     int32_t rank, size;
     double postscale;
-    uint64_t tag; /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
+    kolo_publisher *publisher; /* of what is copied into the own window; NULL where nothing is shared */
+    uint64_t tag;              /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
 } kolo_execution;
 
 enum { KOLO_EXECUTOR_MESSAGE_BITS = 20 };

@@ -63,6 +63,7 @@ typedef struct kolo_runner_env {
     int32_t rank, size;
     const int32_t *ring;
     int64_t chunk_bytes;
+    kolo_publisher *publisher;
     size_t reserved_bytes; /* at the end of each window, not for runners */
     kolo_price_model model;
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */

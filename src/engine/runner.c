@@ -212,6 +212,7 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
         .windows = runner->windows,
         .flags = runner->flags,
         .postscale = group->operation.postscale,
+        .publisher = env->publisher,
         .tag = (uint64_t)(group->number & 0xffffffu) << KOLO_EXECUTOR_MESSAGE_BITS,
     };
     KOLO_TRY(lay_out(runner, env, group));

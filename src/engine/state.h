@@ -20,6 +20,7 @@ struct kolo_engine {
     kolo_runner *runners;                    /* options.groups_in_flight of them, for groups in the agreed order */
     kolo_runner *at_places, **at_places_end; /* a list: those that work on posted places, the oldest first */
     kolo_board board;
+    kolo_publisher publisher;
     kolo_posted posted;
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;

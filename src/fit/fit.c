@@ -47,6 +47,7 @@ static kolo_status measure(fit *f)
         .rank = options->rank,
         .size = options->size,
         .postscale = 1.0,
+        .publisher = &f->publisher,
     };
     KOLO_TRY(fit_local(f));
     if (options->ops == NULL || options->size == 1)
@@ -61,7 +62,10 @@ static kolo_status measure(fit *f)
 
 kolo_status kolo_fit(const kolo_fit_options *options, kolo_price_model *model)
 {
-    fit f = {.options = options, .model = *model, .began_ns = kolo_clock_now_ns()};
+    fit f = {.options = options,
+             .model = *model,
+             .began_ns = kolo_clock_now_ns(),
+             .publisher = {.now_ns = kolo_clock_now_ns}};
     f.late_ns = f.began_ns + options->budget_ns;
     kolo_executor_init(&f.executor);
     kolo_schedule_init(&f.schedule);

@@ -10,6 +10,7 @@ typedef struct fit {
     const kolo_fit_options *options;
     kolo_price_model model;
     kolo_executor executor;
+    kolo_publisher publisher;
     kolo_schedule schedule;
     kolo_execution run;        /* what is the same in all runs */
     int64_t began_ns, late_ns; /* late: the budget is used up */

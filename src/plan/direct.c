@@ -3,10 +3,10 @@
  *     chunk c     copy in ─► COPIED ─► fold own part ─► REDUCED ─► copy out ─► DONE
  *     chunk c+1              copy in ─► COPIED ─► fold ...
  *
- * All-reduce: a rank folds its own slice in one pass over all windows, puts the result in its window, and copies the
+ * All-reduce: a rank folds its own slice in one pass over all windows, copies the result to its window, and the
  * other slices' results out of theirs. Reduce-scatter stops after the fold, all-gather has no fold. A window holds
- * DEPTH chunks in turn, so it stays in the caches however large the tensor: memory sees each input read once and each
- * output written once.
+ * DEPTH chunks in turn, so it stays in a core's own cache however large the tensor: memory sees each input read once
+ * and each output written once.
  *
  * A slice that is empty, or shorter than others, has nothing in some chunks: no flag is told or waited for then.
  *
@@ -20,6 +20,10 @@
 
 /* Chunks in a window at the same time: being copied in, folded, copied out, and one of slack. */
 enum { DEPTH = 4 };
+
+/* A core's own cache, in hints of how long a chunk may be: they are 256 KiB, and servers' L2 has 512 KiB to 2 MiB. The
+ * shortest chunks are a hint by SHORTEST. */
+enum { CACHE_HINTS = 2, SHORTEST = 16, FEW_CHUNKS = 16 };
 
 /* The most steps: for more, the tensor would be gigabytes and the windows tiny. */
 #define STEPS_MAX (INT64_C(1) << 22)
@@ -158,13 +162,11 @@ static void fold_own(direct *d, int64_t c)
         return;
     kolo_place place = slot(d, spec->rank, c);
     await(d, KOLO_FLAG_COPIED, -1, c + 1);
-    if (spec->collective == KOLO_REDUCE_SCATTER) {
-        fold(d, output_at(own.offset), place.offset, own, spec->rank);
+    fold(d, output_at(own.offset), place.offset, own, spec->rank);
+    if (spec->collective == KOLO_REDUCE_SCATTER)
         return;
-    }
-    fold(d, place, place.offset, own, spec->rank);
+    copy(d, place, output_at(own.offset), spec->rank, own.count);
     notify(d, KOLO_FLAG_REDUCED, c + 1);
-    copy(d, output_at(own.offset), place, spec->rank, own.count);
 }
 
 static void copy_out(direct *d, int64_t c)
@@ -211,13 +213,24 @@ static int64_t steps_per_chunk(kolo_collective collective, int32_t size)
                                                : 4;
 }
 
-/* The chunk to use for pieces of up to `longest`: the hint, or what bounds the number of steps, where windows have room
+/* Who reads a window should find it in its owner's cache, so for large tensors chunks are shorter, the more so the more
+ * parts a window has. Where a slice would have only few of these, their flags cost more than that gains. */
+static int64_t kept_in_cache(int64_t longest, int64_t hint, int64_t parts)
+{
+    int64_t chunk = hint;
+    while (DEPTH * parts * chunk > CACHE_HINTS * hint && chunk > hint / SHORTEST)
+        chunk /= 2;
+    return longest >= FEW_CHUNKS * chunk ? chunk : hint;
+}
+
+/* The chunk to use for pieces of up to `longest`: by the hint, or what bounds the number of steps, where windows have room
  * for that; less than 1 where they have not. In elements or bytes. */
 static int64_t chunk_for(int64_t longest, int64_t hint, int64_t window, int64_t parts, int64_t steps)
 {
     int64_t room = window / (DEPTH * parts);
     int64_t least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps + 1);
-    int64_t chunk = hint > least ? hint : least;
+    int64_t chunk = kept_in_cache(longest, hint, parts);
+    chunk = chunk > least ? chunk : least;
     chunk = chunk < room ? chunk : room;
     return chunk < longest ? chunk : longest;
 }

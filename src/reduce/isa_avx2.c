@@ -81,4 +81,14 @@ static INLINE vu32 close_float16(vf32x2 x)
     return (vu32)_mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
+static INLINE void stream_bits(void *to, vu32 bits)
+{
+    _mm256_stream_si256(to, (__m256i)bits);
+}
+
+static INLINE void stream_end(void)
+{
+    _mm_sfence();
+}
+
 #include "reduce/kernels.inc"

@@ -71,4 +71,14 @@ static INLINE vu32 close_float16(vf32x2 x)
     return (vu32)_mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
 }
 
+static INLINE void stream_bits(void *to, vu32 bits)
+{
+    _mm512_stream_si512(to, (__m512i)bits);
+}
+
+static INLINE void stream_end(void)
+{
+    _mm_sfence();
+}
+
 #include "reduce/kernels.inc"

@@ -58,4 +58,14 @@ static INLINE vu32 close_float16(vf32x2 x)
     return (vu32)vcvt_high_f16_f32(vcvt_f16_f32((float32x4_t)x.low), (float32x4_t)x.high);
 }
 
+/* There is a store that bypasses the caches, but gcc has no name for it. */
+static INLINE void stream_bits(void *to, vu32 bits)
+{
+    memcpy(to, &bits, sizeof(bits));
+}
+
+static INLINE void stream_end(void)
+{
+}
+
 #include "reduce/kernels.inc"

@@ -20,12 +20,12 @@ typedef struct kolo_ending {
 typedef void (*kolo_fold_fn)(void *const *dsts, size_t n_dsts, const void *const *inputs, size_t n_inputs, size_t count,
                              const kolo_ending *ending);
 
-/* memcpy of at least a vector. */
+/* memcpy; copy: of at least a vector. */
 typedef void (*kolo_copy_fn)(void *dst, const void *src, size_t bytes);
 
 typedef struct kolo_kernels {
     const char *name;
-    kolo_copy_fn copy;
+    kolo_copy_fn copy, copy_around; /* around: by stores that bypass the caches, fenced at the end */
     kolo_fold_fn fold[KOLO_DTYPE_COUNT][KOLO_REDUCE_OP_COUNT];
 } kolo_kernels;
 

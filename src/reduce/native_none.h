@@ -2,6 +2,10 @@
 #ifndef KOLO_REDUCE_NATIVE_NONE_H
 #define KOLO_REDUCE_NATIVE_NONE_H
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
 #include "reduce/vector.h"
 
 /* Every NaN becomes the same one: hardware differs in which operand's payload and sign a result takes. */
@@ -102,5 +106,26 @@ static INLINE vu32 close_float16(vf32x2 x)
 {
     return narrow_f16(x.low) | narrow_f16(x.high) << 16;
 }
+
+#if defined(__SSE2__) /* every x86-64 */
+static INLINE void stream_bits(void *to, vu32 bits)
+{
+    _mm_stream_si128(to, (__m128i)bits);
+}
+
+static INLINE void stream_end(void)
+{
+    _mm_sfence();
+}
+#else
+static INLINE void stream_bits(void *to, vu32 bits)
+{
+    memcpy(to, &bits, sizeof(bits));
+}
+
+static INLINE void stream_end(void)
+{
+}
+#endif
 
 #endif

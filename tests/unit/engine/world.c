@@ -78,7 +78,7 @@ void world_share(world *w, int32_t size)
         ring[r] = (r + 1) % size;
     memset(w->boards, 0, sizeof(w->boards));
     for (int32_t r = 0; r < size; r++)
-        kolo_board_share(&w->boards[r], r, size, ring, &fake_ops, (kolo_transport *)(void *)w);
+        kolo_board_share(&w->boards[r], r, size, ring, &w->publisher, &fake_ops, (kolo_transport *)(void *)w);
 }
 
 void world_init(world *w, int32_t size)

@@ -18,6 +18,7 @@ typedef struct world {
     char *windows[RANKS + 1], *heaps[RANKS + 1];
     uint64_t *flags[RANKS + 1];
     kolo_board boards[RANKS + 1];
+    kolo_publisher publisher;
 } world;
 
 void world_init(world *w, int32_t size);

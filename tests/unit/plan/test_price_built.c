@@ -151,7 +151,7 @@ static void price__counts_shared_bytes(void **state)
 
 /* ---- flights -------------------------------------------------------------------------------------------- */
 
-enum { TOLD_MAX = 512 };
+enum { TOLD_MAX = 1024 };
 
 /* When each value of each flag was told, in flights. */
 typedef struct teller {

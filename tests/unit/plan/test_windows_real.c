@@ -156,19 +156,37 @@ static void build__windows_are_tiny(void **state)
     }
 }
 
+static int64_t window_of(kolo_collective collective, int32_t size, int64_t count, int64_t chunk)
+{
+    layout l;
+    layout_init(&l, collective, size, count, chunk);
+    kolo_schedule *schedules = layout_build(&l, kolo_algorithm_find("direct"));
+    int64_t window = schedules[0].window_count;
+    layout_free(&l, schedules);
+    return window;
+}
+
 /* One place per chunk in use, however large the tensor: the window is as large as the chunks make it, no larger. */
 static void build__window_holds_a_few_chunks(void **state)
 {
     (void)state;
-    layout l;
-    layout_init(&l, KOLO_ALLREDUCE, 4, 4 * 1000, 10);
-    kolo_schedule *schedules = layout_build(&l, kolo_algorithm_find("direct"));
-    assert_int_equal(schedules[0].window_count, 4 * 4 * 10);
-    layout_free(&l, schedules);
-    l.spec.collective = KOLO_ALLGATHER;
-    schedules = layout_build(&l, kolo_algorithm_find("direct"));
-    assert_int_equal(schedules[0].window_count, 4 * 10);
-    layout_free(&l, schedules);
+    assert_int_equal(window_of(KOLO_ALLREDUCE, 4, 4 * 30, 16), 4 * 4 * 16);
+    assert_int_equal(window_of(KOLO_ALLGATHER, 4, 4 * 30, 16), 4 * 16);
+    assert_int_equal(window_of(KOLO_ALLREDUCE, 4, 4 * 10, 16), 4 * 4 * 10);
+}
+
+/* Where there are many chunks, windows stay in a core's own cache, unless there are too many ranks for that. */
+static void build__window_of_a_large_tensor_stays_in_the_cache(void **state)
+{
+    (void)state;
+    const int64_t hint = 1024, large = INT64_C(1) << 20;
+    for (int32_t size = 2; size <= 8; size++)
+        for (kolo_collective collective = 0; collective < KOLO_BARRIER; collective++)
+            assert_in_range(window_of(collective, size, large, hint), hint, 2 * hint);
+    assert_int_equal(window_of(KOLO_ALLREDUCE, 32, large, hint), 4 * 32 * hint / 16);
+    /* 16 short chunks of a slice are enough, 15 are not. */
+    assert_int_equal(window_of(KOLO_ALLREDUCE, 2, 2 * 16 * 256, hint), 4 * 2 * 256);
+    assert_int_equal(window_of(KOLO_ALLREDUCE, 2, 2 * 16 * 256 - 2, hint), 4 * 2 * 1024);
 }
 
 /* Nothing to share needs no windows. */
@@ -197,6 +215,7 @@ int main(void)
         cmocka_unit_test(build__windows_are_too_small),
         cmocka_unit_test(build__windows_are_tiny),
         cmocka_unit_test(build__window_holds_a_few_chunks),
+        cmocka_unit_test(build__window_of_a_large_tensor_stays_in_the_cache),
         cmocka_unit_test(build__nothing_or_nobody),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,12 +7,14 @@ enum { GUARD = 64, BYTES_MAX = 9000, ROOM = GUARD + BYTES_MAX + 2 * GUARD, FILLE
 
 static uint8_t source[ROOM], target[ROOM], expected[ROOM];
 
+static void (*copy)(void *dst, const void *src, size_t bytes);
+
 static void check_once(size_t src_offset, size_t dst_offset, size_t bytes)
 {
     memset(target, FILLER, sizeof(target));
     memset(expected, FILLER, sizeof(expected));
     memcpy(expected + GUARD + dst_offset, source + GUARD + src_offset, bytes);
-    kolo_reduce_copy(target + GUARD + dst_offset, source + GUARD + src_offset, bytes);
+    copy(target + GUARD + dst_offset, source + GUARD + src_offset, bytes);
     assert_memory_equal(target, expected, sizeof(target));
 }
 
@@ -23,6 +25,9 @@ static void for_all_sets(void (*check)(void))
         source[i] = (uint8_t)kolo_rng_below(&rng, 256);
     for (size_t isa = 0; isa < kolo_reduce_isa_count(); isa++) {
         assert_true(kolo_reduce_force(kolo_reduce_isa_name(isa)));
+        copy = kolo_reduce_copy;
+        check();
+        copy = kolo_reduce_copy_around;
         check();
     }
     assert_true(kolo_reduce_force(NULL));
@@ -46,6 +51,9 @@ static void check_sizes(void)
 {
     for (size_t bytes = 0; bytes <= 1024 + 600; bytes++)
         check_once(bytes % 17, bytes % 61, bytes);
+    for (size_t bytes = 0; bytes <= 300; bytes++)
+        for (size_t dst = 0; dst < GUARD; dst += 9)
+            check_once(bytes % 17, dst, bytes);
     for (size_t bytes = 4000; bytes <= BYTES_MAX; bytes += 97)
         check_once(bytes % 61, bytes % 17, bytes);
 }
