@@ -2,7 +2,7 @@
 # The example of the README compiles with the command that the README gives, and works.
 . "$(dirname "$0")/lib.sh"
 # The first block of C in the installed README.
-find "$prefix/share/doc" -name README.md -exec sed -n '/^```c$/,/^```$/{/^```/d;p}' {} + >example.c
+find "$prefix/share/doc" -name README.md -exec awk '/^```c$/ {on = 1; next} on && /^```$/ {exit} on' {} \; >example.c
 [ -s example.c ] || { echo "README.md has no block of C"; exit 1; }
 calls=$(grep -o '\bkolo_[a-z_]*(' example.c | sort -u | wc -l)
 [ "$calls" -eq 9 ] || { echo "the README's example of nine calls has $calls"; exit 1; }
