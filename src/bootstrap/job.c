@@ -126,7 +126,7 @@ static kolo_status detect_master(const kolo_init_args *args, char **envp, kolo_j
 /* A process that mpirun or srun started is likely to be meant as one of several, and would be alone without a word. */
 static const char *find_foreign(char **envp)
 {
-    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"};
+    static const char *const sizes[] = {"OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         const char *text = env_get(envp, sizes[i]);
         int64_t number;

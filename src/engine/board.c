@@ -149,7 +149,7 @@ static void write_payload(const kolo_board *board, const kolo_post *post, const 
                           const kolo_piece *piece)
 {
     void *payload = payload_of(board, board->rank, post, piece);
-    if (operation->prescale < 1.0 || operation->prescale > 1.0)
+    if (kolo_operation_scales_inputs(operation))
         kolo_reduce_scale(piece->type, operation->prescale, payload, piece->input, (size_t)piece->count);
     else
         kolo_publish(board->publisher, payload, piece->input, (size_t)piece->count * kolo_dtype_size(piece->type));

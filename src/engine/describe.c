@@ -137,7 +137,7 @@ static void append_operation(text_out *out, const kolo_operation *operation)
         append(out, " %s", kolo_reduce_op_name(operation->op));
     if (operation->collective == KOLO_BROADCAST)
         append(out, " from rank %d", operation->root);
-    if (operation->prescale < 1.0 || operation->prescale > 1.0)
+    if (kolo_operation_scales_inputs(operation))
         append(out, " prescale %g", operation->prescale);
     if (operation->postscale < 1.0 || operation->postscale > 1.0)
         append(out, " postscale %g", operation->postscale);

@@ -18,6 +18,12 @@ typedef struct kolo_operation {
     size_t piece_count;
 } kolo_operation;
 
+/* Inputs are multiplied by something before they are reduced. */
+static inline bool kolo_operation_scales_inputs(const kolo_operation *operation)
+{
+    return operation->prescale < 1.0 || operation->prescale > 1.0;
+}
+
 /* Appends the operation, then each piece with kolo_describe_piece. The writer's ok tells whether it fits. */
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation);
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape);

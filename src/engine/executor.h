@@ -28,7 +28,7 @@ typedef struct kolo_execution {
     const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
     const uintptr_t *peer_input;         /* per rank, as this process sees it; the own one is not looked at, */
     const uintptr_t *peer_output;        /* nor any where the schedule touches no peers' tensors */
-    const kolo_parts *parts;             /* NULL; else where the tensors of all ranks are, in place of all the above */
+    const kolo_parts *parts;             /* NULL; else where INPUT, OUTPUT and the peers' are, not at the above */
     uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;

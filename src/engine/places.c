@@ -82,8 +82,8 @@ static bool is_uniform(const kolo_operation *operation, const kolo_piece *pieces
 bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces,
                          uint32_t slot)
 {
-    bool scales = operation->prescale < 1.0 || operation->prescale > 1.0;
-    return board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS && !scales && is_uniform(operation, pieces);
+    return board->heap_bytes > 0 && slot < KOLO_BOARD_CARDS && !kolo_operation_scales_inputs(operation) &&
+           is_uniform(operation, pieces);
 }
 
 /* ---- posting -------------------------------------------------------------------------------------------- */
@@ -97,8 +97,10 @@ static bool reserve(const kolo_board *board, kolo_places *places, size_t tensors
     if (tensors <= places->capacity)
         return true;
     void *list;
-    if (places->refusals > 0 && places->refusals-- > 0)
+    if (places->refusals > 0) {
+        places->refusals--;
         return false;
+    }
     uintptr_t *table = malloc(2 * tensors * (size_t)board->size * sizeof(*table));
     if (table == NULL || board->ops->heap_alloc(board->transport, tensors * sizeof(place), &list) != KOLO_OK) {
         kolo_error_clear();

@@ -89,16 +89,11 @@ static void unpack_part(const kolo_group *group, const kolo_member *member, size
     kolo_reduce_copy((char *)member->piece->output + offset, arena, count * kolo_dtype_size(group->type));
 }
 
-static bool scales(const kolo_operation *operation)
-{
-    return operation->prescale < 1.0 || operation->prescale > 1.0;
-}
-
 /* Of messages each is sent from one piece of memory; what else there is can be done part by part. */
 static bool needs_packing(const kolo_runner *runner)
 {
     bool sends = runner->schedule.flag_total[KOLO_FLAG_DONE] == 0;
-    return sends || scales(&runner->group->operation);
+    return sends || kolo_operation_scales_inputs(&runner->group->operation);
 }
 
 static kolo_status pack(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
@@ -151,7 +146,7 @@ static kolo_status place_one(kolo_runner *runner, const kolo_runner_env *env, ko
         run->base[KOLO_BUFFER_INPUT] -= own;
     if (collective == KOLO_REDUCE_SCATTER && !in_place)
         run->base[KOLO_BUFFER_OUTPUT] -= own;
-    if (!scales(&group->operation))
+    if (!kolo_operation_scales_inputs(&group->operation))
         return KOLO_OK;
     /* Scale once, ahead: into the output where it is large enough, else into the arena. */
     void *scaled = piece->output;

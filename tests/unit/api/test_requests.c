@@ -1,6 +1,7 @@
 /* test_requests.c - what an operation in a job of one rank answers, and the life of its request. */
 #include "unit/api/host.h"
 
+#include <sys/mman.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -302,9 +303,35 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* The operation is over before the call returns, and so may be the memory of its args: "copied by the call". */
+static void unmap_args(void *user, kolo_request *request, kolo_status status)
+{
+    (void)request;
+    (void)status;
+    assert_int_equal(munmap(user, sizeof(kolo_args)), 0);
+}
+
+static void args__may_go_when_the_operation_is_over(void **state)
+{
+    (void)state;
+    float data[COUNT] = {1};
+    for (int call = 0; call < 3; call++) {
+        kolo_args *args = mmap(NULL, sizeof(*args), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(args != MAP_FAILED);
+        *args = host_args("gone", data, &count);
+        args->done = unmap_args;
+        args->user = args;
+        kolo_status status = call == 0   ? kolo_allreduce(ctx, args, NULL)
+                             : call == 1 ? kolo_grouped_allreduce(ctx, args, 1, NULL)
+                                         : kolo_barrier(ctx, args, NULL);
+        assert_int_equal(status, KOLO_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(args__may_go_when_the_operation_is_over),
         cmocka_unit_test(results__are_the_input_scaled),
         cmocka_unit_test(group__completes_together),
         cmocka_unit_test(test__tells_when_it_is_over),

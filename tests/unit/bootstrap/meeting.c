@@ -15,6 +15,12 @@
 #include "base/error.h"
 #include "unit/bootstrap/meeting.h"
 
+void expect_text(const char *message, const char *part)
+{
+    if (strstr(message, part) == NULL)
+        fail_msg("expected '%s' in: %s", part, message);
+}
+
 int meeting_listen(int32_t *port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};

@@ -10,6 +10,9 @@
 
 #define PATIENT_NS (60 * KOLO_NS_PER_S) /* a deadline that a passing test never reaches */
 
+/* The message has this part. */
+void expect_text(const char *message, const char *part);
+
 /* A listening socket on 127.0.0.1 and a free port. */
 int meeting_listen(int32_t *port);
 /* A port that was free a moment ago. */

@@ -17,12 +17,6 @@
 #include "bootstrap/rendezvous_server.h"
 #include "unit/bootstrap/meeting.h"
 
-static void expect_text(const char *message, const char *part)
-{
-    if (strstr(message, part) == NULL)
-        fail_msg("expected '%s' in: %s", part, message);
-}
-
 /* A server by hand: what it does with each connection, `connections` times. */
 typedef struct impostor {
     int listener;

@@ -17,12 +17,6 @@
 #include "bootstrap/rendezvous_server.h"
 #include "unit/bootstrap/meeting.h"
 
-static void expect_text(const char *message, const char *part)
-{
-    if (strstr(message, part) == NULL)
-        fail_msg("expected '%s' in: %s", part, message);
-}
-
 /* Ranks 0 and 1 of `size`, opened. */
 static int32_t open_two(member members[2], int32_t size)
 {

@@ -47,7 +47,8 @@ static void detect__launchers_that_are_not_read_are_named(void **state)
     assert_int_equal(kolo_job_detect(NULL, ENV("PMI_SIZE=2", "OMPI_COMM_WORLD_SIZE=1"), &job), KOLO_OK);
     assert_int_equal(job.size, 1);
     assert_string_equal(job.foreign, "PMI_SIZE");
-    assert_int_equal(kolo_job_detect(NULL, ENV("SLURM_NTASKS=1", "PMI_SIZE=many"), &job), KOLO_OK);
+    assert_int_equal(kolo_job_detect(NULL, ENV("SLURM_NTASKS=4", "SLURM_STEP_NUM_TASKS=1", "PMI_SIZE=many"), &job),
+                     KOLO_OK);
     assert_null(job.foreign);
     assert_int_equal(kolo_job_detect(NULL, ENV("RANK=0", "WORLD_SIZE=1", "PMI_SIZE=2"), &job), KOLO_OK);
     assert_null(job.foreign);

@@ -19,12 +19,6 @@
 
 enum { MOST = 8 };
 
-static void expect_text(const char *message, const char *part)
-{
-    if (strstr(message, part) == NULL)
-        fail_msg("expected '%s' in: %s", part, message);
-}
-
 static void expect_success(const member *m)
 {
     if (m->status != KOLO_OK)
