@@ -14,7 +14,7 @@ typedef struct world {
     size_t window_bytes, heap_bytes;
     int32_t without_heap; /* -1: all have one */
     int32_t allocates;    /* whose heap heap_alloc is of */
-    size_t heap_left, heap_frees;
+    size_t heap_left;
     char *windows[RANKS + 1], *heaps[RANKS + 1];
     uint64_t *flags[RANKS + 1];
     kolo_board boards[RANKS + 1];
