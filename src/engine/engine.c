@@ -131,7 +131,7 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
 static void finish_group(kolo_engine *engine, kolo_runner *runner)
 {
     kolo_group *group = runner->group;
-    kolo_runner_finish(runner, &engine->env);
+    kolo_runner_finish(runner);
     runner->group = NULL;
     for (size_t i = 0; i < group->member_count; i++)
         if (--group->members[i].request->pieces_left == 0)
@@ -308,7 +308,7 @@ static kolo_status build_parts(kolo_engine *engine)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for an engine of %d ranks", options->size);
     memcpy(engine->ring, options->ring, (size_t)options->size * sizeof(*engine->ring));
     for (int32_t i = 0; i < options->groups_in_flight; i++)
-        KOLO_TRY(kolo_runner_init(&engine->runners[i], options->size));
+        kolo_runner_init(&engine->runners[i]);
     KOLO_TRY(kolo_mpsc_create(options->queue_depth, &engine->queue));
     KOLO_TRY(kolo_control_init(&engine->control, options->rank, options->size));
     return kolo_negotiation_init(&engine->negotiation, options->rank, options->size, &hooks);

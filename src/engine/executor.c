@@ -105,7 +105,8 @@ static const uintptr_t *row_of(const kolo_execution *run, uint8_t buffer, int32_
         return NULL;
     bool is_input = buffer == KOLO_BUFFER_INPUT || buffer == KOLO_BUFFER_PEER_INPUT;
     bool is_own = buffer == KOLO_BUFFER_INPUT || buffer == KOLO_BUFFER_OUTPUT;
-    return (is_input ? parts->inputs : parts->outputs) + (size_t)(is_own ? parts->own_row : rank) * parts->tensors;
+    const kolo_rows *rows = &parts->rows;
+    return (is_input ? rows->inputs : rows->outputs) + (is_own ? rows->own : (size_t)rank) * parts->tensors;
 }
 
 static void set_operand(const kolo_executor *executor, size_t index, uint8_t buffer, int32_t rank, int64_t offset)
@@ -181,19 +182,17 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, con
 {
     const kolo_parts *parts = executor->run.parts;
     int64_t number = number_of(step), end = number + step->count, next;
-    size_t part = kolo_parts_find(parts, number), tensor = part % parts->tensors;
-    for (; number < end; number = next, part++, tensor = tensor + 1 < parts->tensors ? tensor + 1 : 0) {
-        size_t index = (size_t)(number + parts->shifts[part]);
-        next = parts->starts[part + 1] < end ? parts->starts[part + 1] : end;
-        for (size_t i = 0; i < outputs + inputs; i++)
+    size_t operands = outputs + inputs, element_bytes = executor->element_bytes;
+    for (const kolo_part *part = &parts->list[kolo_parts_find(parts, number)]; number < end; number = next, part++) {
+        size_t at = (size_t)(number + part->shift) * element_bytes;
+        next = part[1].start < end ? part[1].start : end;
+        for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] != NULL)
-                executor->operands[i] = (void *)(executor->rows[i][tensor] + index * executor->element_bytes);
-        if (next > number)
-            fold(executor, step, reduction, outputs, inputs, next - number);
-        for (size_t i = 0; i < outputs + inputs; i++)
+                executor->operands[i] = (void *)(executor->rows[i][part->tensor] + at);
+        fold(executor, step, reduction, outputs, inputs, next - number);
+        for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] == NULL)
-                executor->operands[i] =
-                    (char *)executor->operands[i] + (size_t)(next - number) * executor->element_bytes;
+                executor->operands[i] = (char *)executor->operands[i] + (size_t)(next - number) * element_bytes;
     }
 }
 

@@ -2,8 +2,8 @@
  * work on.
  *
  * A group of one tensor works on the caller's memory, and so does a larger one where nothing is sent: part by part
- * (parts.h). For messages, it is packed slice-major into an arena, and unpacked at the end. plan/slice.h says why this
- * keeps the bits. */
+ * (parts.h). For messages, it is packed into an arena in the order of plan/slice.h, and unpacked at the end; there it says
+ * why this keeps the bits. */
 #ifndef KOLO_ENGINE_GROUP_H
 #define KOLO_ENGINE_GROUP_H
 
@@ -76,9 +76,8 @@ typedef struct kolo_runner {
     kolo_executor executor;
     kolo_schedule schedule;
     const kolo_algorithm *algorithm;
-    int64_t *slice_offsets; /* size + 1 */
-    kolo_parts parts;       /* of a group of several tensors; */
-    uintptr_t *tensors;     /* and where these lie, if on this rank alone: inputs, outputs */
+    kolo_parts parts;   /* of the group, but not at places; */
+    uintptr_t *tensors; /* and where its tensors lie: inputs, outputs */
     size_t tensors_capacity;
     bool packed;
     size_t seen_left; /* steps that were left when it last moved, and when that was */
@@ -93,7 +92,7 @@ typedef struct kolo_runner {
     uintptr_t *bases; /* inputs, then outputs, of all ranks; NULL until it works at places */
 } kolo_runner;
 
-KOLO_NODISCARD kolo_status kolo_runner_init(kolo_runner *runner, int32_t size);
+void kolo_runner_init(kolo_runner *runner);
 void kolo_runner_fini(kolo_runner *runner);
 /* Gives it part `index` of `count` of the transport's windows and flags, if it has some that all `size` ranks share. */
 KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, int32_t index,
@@ -104,6 +103,6 @@ KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_run
 KOLO_NODISCARD kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env,
                                                        const kolo_board *board, kolo_group *group);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */
-void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env);
+void kolo_runner_finish(kolo_runner *runner);
 
 #endif

@@ -15,19 +15,24 @@ typedef struct place {
 } place;
 
 struct kolo_places {
-    size_t tensors;  /* as they were written the last time */
-    place *list;     /* in the heap; */
-    size_t capacity; /* it has room for so many */
-    int refusals;    /* rounds to go until the heap is asked for room again */
+    size_t tensors;     /* as they were written the last time; 0: not, or not all */
+    kolo_piece *pieces; /* those; */
+    place *list;        /* and in the heap; */
+    size_t capacity;    /* there is room for so many */
+    int refusals;       /* rounds to go until the heap is asked for room again */
     uint64_t version;
     uint64_t seen[KOLO_BOARD_RANKS_MAX]; /* per rank: the version that was read; 0: none */
-    uintptr_t *inputs, *outputs;         /* [rank][tensor] */
+    uintptr_t *rows;                     /* inputs as [rank][tensor], then outputs; */
+    kolo_parts parts;                    /* made of them */
 };
 
 void kolo_places_destroy(kolo_places *places)
 {
-    if (places != NULL)
-        free(places->inputs);
+    if (places == NULL)
+        return;
+    kolo_parts_fini(&places->parts);
+    free(places->pieces);
+    free(places->rows);
     free(places);
 }
 
@@ -91,46 +96,57 @@ bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operatio
 /* Rounds between two questions to a heap that had no room: asking takes longer than going another way. */
 enum { PATIENCE = 64 };
 
-/* Room for so many places, the list included. The old ones are not needed any more. */
+/* Room for so many places. The old ones are not needed any more. */
 static bool reserve(const kolo_board *board, kolo_places *places, size_t tensors)
 {
     if (tensors <= places->capacity)
         return true;
-    void *list;
     if (places->refusals > 0) {
         places->refusals--;
         return false;
     }
-    uintptr_t *table = malloc(2 * tensors * (size_t)board->size * sizeof(*table));
-    if (table == NULL || board->ops->heap_alloc(board->transport, tensors * sizeof(place), &list) != KOLO_OK) {
+    void *list;
+    uintptr_t *rows = malloc(2 * tensors * (size_t)board->size * sizeof(*rows));
+    kolo_piece *pieces = malloc(tensors * sizeof(*pieces));
+    if (rows == NULL || pieces == NULL ||
+        board->ops->heap_alloc(board->transport, tensors * sizeof(place), &list) != KOLO_OK) {
         kolo_error_clear();
-        free(table);
+        free(rows);
+        free(pieces);
         places->refusals = PATIENCE;
         return false;
     }
     if (places->list != NULL)
         (void)board->ops->heap_free(board->transport, places->list);
-    free(places->inputs);
+    free(places->rows);
+    free(places->pieces);
     places->list = list;
-    places->inputs = table;
+    places->rows = rows;
+    places->pieces = pieces;
     places->capacity = tensors;
+    places->tensors = 0;
     return true;
 }
 
-/* What has not changed is not written: the others have it in their caches. */
-static bool update(const kolo_board *board, const kolo_piece *pieces, kolo_places *places)
+static bool is_same(const kolo_piece *a, const kolo_piece *b)
 {
-    bool changed = false;
-    for (size_t i = 0; i < places->tensors; i++) {
-        place now = {0};
-        if (pieces[i].count > 0)
-            now = (place){.input = offset_of(board, pieces[i].input), .output = offset_of(board, pieces[i].output)};
-        if (now.input == places->list[i].input && now.output == places->list[i].output)
-            continue;
-        places->list[i] = now;
-        changed = true;
+    return a->input == b->input && a->output == b->output && a->count == b->count && a->type == b->type;
+}
+
+/* One tensor's place. False: it does not lie in the heap. What has not changed is not written: the others have it in
+ * their caches. */
+static bool update(const kolo_board *board, const kolo_piece *piece, place *to, bool *changed)
+{
+    place now = {0};
+    if (piece->count > 0 && !holds(board, KOLO_ALLREDUCE, piece))
+        return false;
+    if (piece->count > 0)
+        now = (place){.input = offset_of(board, piece->input), .output = offset_of(board, piece->output)};
+    if (now.input != to->input || now.output != to->output) {
+        *to = now;
+        *changed = true;
     }
-    return changed;
+    return true;
 }
 
 static bool write_list(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces,
@@ -139,16 +155,22 @@ static bool write_list(const kolo_board *board, const kolo_operation *operation,
     if (*given == NULL && (*given = calloc(1, sizeof(**given))) == NULL)
         return false;
     kolo_places *places = *given;
-    size_t had = places->capacity, tensors = operation->piece_count;
-    if (!reserve(board, places, tensors))
+    size_t tensors = operation->piece_count;
+    bool is_new = places->tensors != tensors, changed = is_new;
+    if ((is_new && !kolo_board_holds(board, operation, pieces)) || !reserve(board, places, tensors))
         return false;
-    bool is_new = places->tensors != tensors || places->capacity != had;
-    if (is_new) {
-        kolo_places_forget(places);
-        places->outputs = places->inputs + tensors * (size_t)board->size;
-        places->tensors = tensors;
+    places->tensors = 0;
+    for (size_t i = 0; i < tensors; i++) {
+        if (!is_new && is_same(&pieces[i], &places->pieces[i]))
+            continue;
+        if (!update(board, &pieces[i], &places->list[i], &changed))
+            return false;
+        places->pieces[i] = pieces[i];
     }
-    if (update(board, pieces, places) || is_new)
+    places->tensors = tensors;
+    if (is_new)
+        kolo_places_forget(places);
+    if (changed)
         places->version++;
     return true;
 }
@@ -156,8 +178,6 @@ static bool write_list(const kolo_board *board, const kolo_operation *operation,
 bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                             const kolo_piece *pieces, kolo_places **places)
 {
-    if (!kolo_board_holds(board, operation, pieces))
-        return false;
     kolo_card *own = kolo_card_of(board, board->rank, post);
     if (operation->piece_count > 1) {
         if (!write_list(board, operation, pieces, places))
@@ -165,6 +185,8 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
         own->list = offset_of(board, (*places)->list);
         own->version = (*places)->version;
     } else {
+        if (!kolo_board_holds(board, operation, pieces))
+            return false;
         own->input = offset_of(board, pieces->input);
         own->output = offset_of(board, pieces->output);
     }
@@ -209,34 +231,53 @@ static kolo_status read_list(const kolo_board *board, int32_t rank, uint64_t at,
     if (at % sizeof(uint64_t) != 0 || !is_in_heap(board, at, (int64_t)places->tensors, sizeof(place)))
         return refuse(rank);
     const place *list = (const place *)(board->heaps[rank] + (uintptr_t)at);
-    size_t element_bytes = kolo_dtype_size(pieces->type), row = (size_t)rank * places->tensors;
+    size_t element_bytes = kolo_dtype_size(pieces->type);
+    uintptr_t *inputs = places->rows + (size_t)rank * places->tensors;
+    uintptr_t *outputs = inputs + (size_t)board->size * places->tensors;
     for (size_t i = 0; i < places->tensors; i++) {
         uint64_t input = __atomic_load_n(&list[i].input, __ATOMIC_RELAXED);
         uint64_t output = __atomic_load_n(&list[i].output, __ATOMIC_RELAXED);
         if (!is_in_heap(board, input, pieces[i].count, element_bytes) ||
             !is_in_heap(board, output, pieces[i].count, element_bytes))
             return refuse(rank);
-        places->inputs[row + i] = board->heaps[rank] + (uintptr_t)input;
-        places->outputs[row + i] = board->heaps[rank] + (uintptr_t)output;
+        inputs[i] = board->heaps[rank] + (uintptr_t)input;
+        outputs[i] = board->heaps[rank] + (uintptr_t)output;
     }
     return KOLO_OK;
 }
 
-kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_piece *pieces,
-                                   kolo_places *places, const uintptr_t **inputs, const uintptr_t **outputs)
+static kolo_status list_parts(const kolo_board *board, const kolo_piece *pieces, kolo_places *places)
 {
+    kolo_parts *parts = &places->parts;
+    size_t ranks = (size_t)board->size;
+    KOLO_TRY(kolo_parts_begin(parts, places->tensors, board->size));
+    for (size_t i = 0; i < places->tensors; i++)
+        kolo_parts_set(parts, i, pieces[i].count);
+    KOLO_TRY(kolo_parts_cut(parts));
+    kolo_rows rows = {.inputs = places->rows,
+                      .outputs = places->rows + ranks * places->tensors,
+                      .count = ranks,
+                      .own = (size_t)board->rank};
+    return kolo_parts_list(parts, rows, kolo_dtype_size(pieces->type));
+}
+
+kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post, const kolo_piece *pieces,
+                                   kolo_places *places, const kolo_parts **parts)
+{
+    bool moved = false;
     for (int32_t rank = 0; rank < board->size; rank++) {
         const kolo_card *theirs = kolo_card_of(board, rank, post);
         uint64_t version = __atomic_load_n(&theirs->version, __ATOMIC_RELAXED);
         if (version == 0)
             return refuse(rank);
-        if (version != places->seen[rank])
-            KOLO_TRY(read_list(board, rank, __atomic_load_n(&theirs->list, __ATOMIC_RELAXED), pieces, places));
+        if (version == places->seen[rank])
+            continue;
+        KOLO_TRY(read_list(board, rank, __atomic_load_n(&theirs->list, __ATOMIC_RELAXED), pieces, places));
         places->seen[rank] = version;
+        moved = true;
     }
-    *inputs = places->inputs;
-    *outputs = places->outputs;
-    return KOLO_OK;
+    *parts = &places->parts;
+    return moved ? list_parts(board, pieces, places) : KOLO_OK;
 }
 
 void kolo_board_read_flags(const kolo_board *board, const kolo_post *post, uint64_t **flags)

@@ -8,6 +8,7 @@
 #define KOLO_ENGINE_PLACES_H
 
 #include "engine/board.h"
+#include "engine/parts.h"
 
 /* A group's places on all ranks, kept from round to round. */
 typedef struct kolo_places kolo_places;
@@ -32,10 +33,10 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
 KOLO_NODISCARD kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post,
                                                  const kolo_operation *operation, const kolo_piece *piece,
                                                  uintptr_t *inputs, uintptr_t *outputs);
-/* The same of a group, as [rank][tensor]; valid until the next round's post. */
+/* The same of a group: its parts, with a row for each rank; valid until the next round's post. */
 KOLO_NODISCARD kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post,
                                                   const kolo_piece *pieces, kolo_places *places,
-                                                  const uintptr_t **inputs, const uintptr_t **outputs);
+                                                  const kolo_parts **parts);
 void kolo_board_read_flags(const kolo_board *board, const kolo_post *post, uint64_t **flags);
 
 /* Posts by place of all ranks so far. */

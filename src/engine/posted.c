@@ -98,10 +98,7 @@ static kolo_runner *take_runner(kolo_engine *engine)
         runner = malloc(sizeof(*runner));
         if (runner == NULL)
             return NULL;
-        if (kolo_runner_init(runner, engine->options.size) != KOLO_OK) {
-            free(runner);
-            return NULL;
-        }
+        kolo_runner_init(runner);
     }
     runner->next = NULL;
     *engine->at_places_end = runner;

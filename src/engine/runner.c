@@ -3,21 +3,17 @@
 
 #include "base/error.h"
 #include "engine/registry.h"
-#include "plan/slice.h"
 #include "reduce/reduce.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-kolo_status kolo_runner_init(kolo_runner *runner, int32_t size)
+void kolo_runner_init(kolo_runner *runner)
 {
     memset(runner, 0, sizeof(*runner));
     kolo_executor_init(&runner->executor);
     kolo_schedule_init(&runner->schedule);
     kolo_parts_init(&runner->parts);
-    runner->slice_offsets = malloc(((size_t)size + 1) * sizeof(*runner->slice_offsets));
-    return runner->slice_offsets != NULL ? KOLO_OK
-                                         : kolo_fail(KOLO_ERR_MEMORY, "no memory for slices of %d ranks", size);
 }
 
 void kolo_runner_fini(kolo_runner *runner)
@@ -28,7 +24,6 @@ void kolo_runner_fini(kolo_runner *runner)
     kolo_memory_fini(&runner->scratch);
     free(runner->windows);
     free(runner->flags);
-    free(runner->slice_offsets);
     kolo_parts_fini(&runner->parts);
     free(runner->tensors);
     free(runner->bases);
@@ -59,23 +54,18 @@ static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, cons
     KOLO_TRY(kolo_parts_begin(parts, group->member_count, env->size));
     for (size_t i = 0; i < group->member_count; i++)
         kolo_parts_set(parts, i, group->members[i].piece->count);
-    kolo_slice_layout(parts->counts, parts->tensors, env->size, runner->slice_offsets);
-    return KOLO_OK;
+    return kolo_parts_cut(parts);
 }
 
-/* Walks the packed buffer in memory order, slice-major: fn gets each tensor's part of each slice. */
-static void each_part(const kolo_runner *runner, const kolo_runner_env *env, size_t element_bytes,
+/* Walks the packed buffer in memory order. */
+static void each_part(const kolo_runner *runner, size_t element_bytes,
                       void (*fn)(const kolo_group *group, const kolo_member *member, size_t offset, void *arena,
                                  size_t count))
 {
-    const kolo_group *group = runner->group;
-    char *at = runner->arena.data;
-    for (int32_t k = 0; k < env->size; k++)
-        for (size_t i = 0; i < group->member_count; i++) {
-            kolo_range part = kolo_slice_of(group->members[i].piece->count, env->size, k);
-            fn(group, &group->members[i], (size_t)part.offset * element_bytes, at, (size_t)part.count);
-            at += (size_t)part.count * element_bytes;
-        }
+    const kolo_parts *parts = &runner->parts;
+    for (const kolo_part *part = parts->list; part < parts->list + parts->count; part++)
+        fn(runner->group, &runner->group->members[part->tensor], (size_t)(part->start + part->shift) * element_bytes,
+           (char *)runner->arena.data + (size_t)part->start * element_bytes, (size_t)(part[1].start - part->start));
 }
 
 static void pack_part(const kolo_group *group, const kolo_member *member, size_t offset, void *arena, size_t count)
@@ -99,8 +89,9 @@ static bool needs_packing(const kolo_runner *runner)
 static kolo_status pack(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
 {
     size_t element_bytes = kolo_dtype_size(run->type);
-    KOLO_TRY(kolo_memory_reserve(&runner->arena, (size_t)runner->slice_offsets[env->size] * element_bytes));
-    each_part(runner, env, element_bytes, pack_part);
+    KOLO_TRY(kolo_memory_reserve(&runner->arena, (size_t)runner->parts.slices[env->size] * element_bytes));
+    KOLO_TRY(kolo_parts_list(&runner->parts, (kolo_rows){0}, element_bytes));
+    each_part(runner, element_bytes, pack_part);
     run->base[KOLO_BUFFER_INPUT] = run->base[KOLO_BUFFER_OUTPUT] = (uintptr_t)runner->arena.data;
     runner->packed = true;
     return KOLO_OK;
@@ -122,11 +113,9 @@ static kolo_status list_parts(kolo_runner *runner, kolo_execution *run)
         runner->tensors[i] = (uintptr_t)group->members[i].piece->input;
         runner->tensors[count + i] = (uintptr_t)group->members[i].piece->output;
     }
-    runner->parts.inputs = runner->tensors;
-    runner->parts.outputs = runner->tensors + count;
-    runner->parts.own_row = 0;
+    kolo_rows rows = {.inputs = runner->tensors, .outputs = runner->tensors + count, .count = 1};
     run->parts = &runner->parts;
-    return kolo_parts_lay_out(&runner->parts);
+    return kolo_parts_list(&runner->parts, rows, kolo_dtype_size(group->type));
 }
 
 /* A group of one: INPUT and OUTPUT in full coordinates, in place of a copy wherever possible. */
@@ -135,8 +124,8 @@ static kolo_status place_one(kolo_runner *runner, const kolo_runner_env *env, ko
     const kolo_group *group = runner->group;
     const kolo_piece *piece = group->members[0].piece;
     size_t element_bytes = kolo_dtype_size(group->type);
-    size_t total = (size_t)runner->slice_offsets[env->size];
-    size_t own = (size_t)runner->slice_offsets[env->rank] * element_bytes;
+    size_t total = (size_t)runner->parts.slices[env->size];
+    size_t own = (size_t)runner->parts.slices[env->rank] * element_bytes;
     kolo_collective collective = group->operation.collective;
     bool in_place = piece->input == piece->output;
 
@@ -170,7 +159,7 @@ static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_e
 static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
 {
     size_t element_bytes = kolo_dtype_size(group->type);
-    int64_t bytes = runner->slice_offsets[env->size] * (int64_t)element_bytes;
+    int64_t bytes = runner->parts.slices[env->size] * (int64_t)element_bytes;
     int64_t chunk_count = env->chunk_bytes / (int64_t)element_bytes;
     kolo_collective collective = group->operation.collective;
     kolo_plan_work work = {.collective = collective,
@@ -186,7 +175,7 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
         .size = env->size,
         .root = group->operation.root,
         .ring = env->ring,
-        .slice_offsets = runner->slice_offsets,
+        .slice_offsets = runner->parts.slices,
         .chunk_count = chunk_count > 0 ? chunk_count : 1,
         .window_count = (int64_t)(runner->window_bytes / element_bytes),
     };
@@ -237,32 +226,19 @@ static kolo_status reserve_bases(kolo_runner *runner, int32_t size)
                : kolo_fail(KOLO_ERR_MEMORY, "no memory for the places of %d ranks", size);
 }
 
-/* All tensors of the request, as far as places are known. */
-static kolo_status list_parts_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
-                                        const kolo_request *request)
-{
-    kolo_parts *parts = &runner->parts;
-    KOLO_TRY(kolo_parts_begin(parts, request->operation.piece_count, env->size));
-    for (size_t i = 0; i < parts->tensors; i++)
-        kolo_parts_set(parts, i, request->pieces[i].count);
-    KOLO_TRY(kolo_parts_lay_out(parts));
-    for (int32_t k = 0; k <= env->size; k++)
-        runner->slice_offsets[k] = parts->starts[(size_t)k * parts->tensors];
-    parts->own_row = env->rank;
-    return kolo_board_read_places(board, &request->post, request->pieces, request->entry->places, &parts->inputs,
-                                  &parts->outputs);
-}
-
+/* run->parts stays NULL for one tensor. slices: of what is worked on. */
 static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
-                          const kolo_group *group, kolo_execution *run)
+                          const kolo_group *group, kolo_execution *run, const int64_t **slices)
 {
     const kolo_request *request = group->members[0].request;
     kolo_board_read_flags(board, &request->post, runner->flags);
     if (request->operation.piece_count > 1) {
-        run->parts = &runner->parts;
-        return list_parts_at_places(runner, env, board, request);
+        KOLO_TRY(kolo_board_read_places(board, &request->post, request->pieces, request->entry->places, &run->parts));
+        *slices = run->parts->slices;
+        return KOLO_OK;
     }
     KOLO_TRY(lay_out(runner, env, group));
+    *slices = runner->parts.slices;
     uintptr_t *inputs = runner->bases, *outputs = runner->bases + env->size;
     KOLO_TRY(kolo_board_read_place(board, &request->post, &request->operation, request->pieces, inputs, outputs));
     run->peer_input = inputs;
@@ -272,7 +248,8 @@ static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const
     return KOLO_OK;
 }
 
-static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group,
+                                  const int64_t *slices)
 {
     int64_t chunk_count = env->chunk_bytes / (int64_t)kolo_dtype_size(group->type);
     kolo_plan_spec spec = {
@@ -281,7 +258,7 @@ static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *en
         .size = env->size,
         .root = group->operation.root,
         .ring = env->ring,
-        .slice_offsets = runner->slice_offsets,
+        .slice_offsets = slices,
         .chunk_count = chunk_count > 0 ? chunk_count : 1,
         .shared_tensors = true,
     };
@@ -304,8 +281,9 @@ kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_e
         .flags = runner->flags,
         .postscale = group->operation.postscale,
     };
-    KOLO_TRY(locate(runner, env, board, group, &run));
-    KOLO_TRY(plan_at_places(runner, env, group));
+    const int64_t *slices;
+    KOLO_TRY(locate(runner, env, board, group, &run, &slices));
+    KOLO_TRY(plan_at_places(runner, env, group, slices));
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
         runner->flag_base[flag] = group->members[0].request->post.round - 1;
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
@@ -315,10 +293,10 @@ kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_e
     return KOLO_OK;
 }
 
-void kolo_runner_finish(kolo_runner *runner, const kolo_runner_env *env)
+void kolo_runner_finish(kolo_runner *runner)
 {
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
         runner->flag_base[flag] += runner->schedule.flag_total[flag];
     if (runner->packed)
-        each_part(runner, env, kolo_dtype_size(runner->group->type), unpack_part);
+        each_part(runner, kolo_dtype_size(runner->group->type), unpack_part);
 }

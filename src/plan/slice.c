@@ -9,9 +9,9 @@ kolo_range kolo_slice_of(int64_t count, int32_t size, int32_t rank)
     return (kolo_range){.offset = rank * share + extra, .count = share + (rank < longer ? 1 : 0)};
 }
 
-void kolo_slice_layout(const int64_t *counts, size_t tensors, int32_t size, int64_t *offsets)
+/* Tensor by tensor, so that the counts are divided once each: first the slices' lengths, then their running sum. */
+static void layout_slices(const int64_t *counts, size_t tensors, int32_t size, int64_t *offsets)
 {
-    /* Tensor by tensor, so that the counts are divided once each: first the slices' lengths, then their running sum. */
     for (int32_t rank = 0; rank <= size; rank++)
         offsets[rank] = 0;
     for (size_t tensor = 0; tensor < tensors; tensor++) {
@@ -24,11 +24,16 @@ void kolo_slice_layout(const int64_t *counts, size_t tensors, int32_t size, int6
         offsets[rank + 1] += offsets[rank];
 }
 
-int64_t kolo_slice_fused_offset(const int64_t *counts, size_t tensor, int32_t size, int32_t rank,
-                                const int64_t *offsets)
+void kolo_slice_layout(const int64_t *counts, size_t tensors, int32_t size, int64_t *offsets)
 {
-    int64_t offset = offsets[rank];
-    for (size_t before = 0; before < tensor; before++)
-        offset += kolo_slice_of(counts[before], size, rank).count;
-    return offset;
+    if (kolo_slice_orders_sums(size)) {
+        layout_slices(counts, tensors, size, offsets);
+        return;
+    }
+    int64_t total = 0;
+    for (size_t tensor = 0; tensor < tensors; tensor++)
+        total += counts[tensor];
+    for (int32_t rank = 0; rank < size; rank++)
+        offsets[rank] = kolo_slice_of(total, size, rank).offset;
+    offsets[size] = total;
 }

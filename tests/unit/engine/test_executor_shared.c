@@ -124,17 +124,17 @@ static void place(job *j, int32_t rank, kolo_rng *rng)
 
 /* ---- in parts ---------------------------------------------------------------------------------------------------- */
 
-/* Copies between what is packed slice-major and tensors of their own. */
+/* Copies between what is packed and tensors of their own. */
 static void move_parts(job *j, int32_t rank, int table, uint8_t *packed, bool scatter)
 {
     const kolo_parts *parts = &j->parts[rank];
     size_t element_bytes = kolo_dtype_size(j->type);
-    for (size_t part = 0; part < TENSORS * (size_t)j->spec.size; part++) {
-        int64_t first = parts->starts[part], count = parts->starts[part + 1] - first;
+    for (const kolo_part *part = parts->list; part < parts->list + parts->count; part++) {
         uint8_t *one =
-            (uint8_t *)j->tensors[table][rank][part % TENSORS] + (size_t)(first + parts->shifts[part]) * element_bytes;
-        uint8_t *other = packed + (size_t)first * element_bytes;
-        memcpy(scatter ? one : other, scatter ? other : one, (size_t)count * element_bytes);
+            (uint8_t *)j->tensors[table][rank][part->tensor] + (size_t)(part->start + part->shift) * element_bytes;
+        uint8_t *other = packed + (size_t)part->start * element_bytes;
+        size_t bytes = (size_t)(part[1].start - part->start) * element_bytes;
+        memcpy(scatter ? one : other, scatter ? other : one, bytes);
     }
 }
 
@@ -150,11 +150,10 @@ static void scatter(job *j, int32_t rank)
         j->tensors[1][rank][i] = (uintptr_t)zeroed(bytes);
         j->tensors[0][rank][i] = in_place ? j->tensors[1][rank][i] : (uintptr_t)zeroed(bytes);
     }
-    assert_int_equal(kolo_parts_lay_out(parts), KOLO_OK);
+    kolo_rows rows = {.inputs = j->tensors[0][0], .outputs = j->tensors[1][0], .own = (size_t)rank};
+    assert_int_equal(kolo_parts_cut(parts), KOLO_OK);
+    assert_int_equal(kolo_parts_list(parts, rows, kolo_dtype_size(j->type)), KOLO_OK);
     move_parts(j, rank, 0, j->input[rank], true);
-    parts->inputs = j->tensors[0][0];
-    parts->outputs = j->tensors[1][0];
-    parts->own_row = rank;
 }
 
 static void gather(job *j, int32_t rank)

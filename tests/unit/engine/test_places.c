@@ -147,20 +147,21 @@ static bool post_group(world *w, int32_t rank, uint64_t round, size_t moved, kol
     return kolo_board_write_place(&w->boards[rank], &post, &operation, pieces, places);
 }
 
-static kolo_status read_group(world *w, uint64_t round, kolo_places *places, const uintptr_t **inputs,
-                              const uintptr_t **outputs)
+static kolo_status read_group(world *w, uint64_t round, kolo_places *places, const kolo_parts **parts)
 {
     kolo_post post = {.way = KOLO_WAY_PLACE, .slot = 3, .round = round};
     kolo_piece pieces[TENSORS];
     list_pieces(w, 0, 0, pieces);
-    return kolo_board_read_places(&w->boards[0], &post, pieces, places, inputs, outputs);
+    return kolo_board_read_places(&w->boards[0], &post, pieces, places, parts);
 }
 
-static void expect_places(const world *w, int32_t rank, size_t moved, const uintptr_t *inputs, const uintptr_t *outputs)
+static void expect_places(const world *w, int32_t rank, size_t moved, const kolo_parts *parts)
 {
     uintptr_t heap = (uintptr_t)w->heaps[rank] + 64 * (uintptr_t)rank;
-    inputs += rank * TENSORS;
-    outputs += rank * TENSORS;
+    const uintptr_t *inputs = parts->rows.inputs + rank * TENSORS, *outputs = parts->rows.outputs + rank * TENSORS;
+    assert_int_equal(parts->rows.count, 2);
+    assert_int_equal(parts->slices[2], 12);
+    assert_int_equal(parts->count, 2);
     assert_true(inputs[0] == heap && outputs[0] == heap + 1024);
     assert_true(inputs[2] == heap + 2048 + moved && outputs[2] == inputs[2]);
 }
@@ -170,14 +171,14 @@ static void group__is_found_where_it_lies_in_each_round(void **state)
     (void)state;
     world w;
     kolo_places *places[2] = {NULL, NULL};
-    const uintptr_t *inputs, *outputs;
+    const kolo_parts *parts;
     world_init(&w, 2);
     for (uint64_t round = 1; round <= 6; round++) {
         size_t moved = round == 3 || round == 4 ? 128 : 0;
         assert_true(post_group(&w, 0, round, 0, &places[0]) && post_group(&w, 1, round, moved, &places[1]));
-        assert_int_equal(read_group(&w, round, places[0], &inputs, &outputs), KOLO_OK);
-        expect_places(&w, 0, 0, inputs, outputs);
-        expect_places(&w, 1, moved, inputs, outputs);
+        assert_int_equal(read_group(&w, round, places[0], &parts), KOLO_OK);
+        expect_places(&w, 0, 0, parts);
+        expect_places(&w, 1, moved, parts);
     }
     assert_int_equal(w.heap_left, HEAP_BYTES / 2 - 2 * TENSORS * 16); /* one list for each */
     assert_int_equal(kolo_board_places(&w.boards[0]), 12);
@@ -211,7 +212,7 @@ static void group__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
     (void)state;
     world w;
     kolo_places *places[2] = {NULL, NULL};
-    const uintptr_t *inputs, *outputs;
+    const kolo_parts *parts;
     world_init(&w, 2);
     assert_true(post_group(&w, 0, 2, 0, &places[0]) && post_group(&w, 1, 2, 0, &places[1]));
     uint64_t *card =
@@ -225,20 +226,20 @@ static void group__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
             continue; /* as good as any other */
         *field = wrong[i % 5];
         card[2] = 100 + i;
-        made_expect_error(read_group(&w, 2, places[0], &inputs, &outputs), KOLO_ERR_PROTOCOL,
+        made_expect_error(read_group(&w, 2, places[0], &parts), KOLO_ERR_PROTOCOL,
                           "rank 1 posted a tensor that would lie outside of its heap");
         assert_string_equal(kolo_error_current()->ranks, "1");
         *field = kept;
     }
     card[2] = 0; /* no version is 0: nothing has been read yet, but nothing would be either */
-    made_expect_error(read_group(&w, 2, places[0], &inputs, &outputs), KOLO_ERR_PROTOCOL, "rank 1");
+    made_expect_error(read_group(&w, 2, places[0], &parts), KOLO_ERR_PROTOCOL, "rank 1");
     card[2] = 1;
-    assert_int_equal(read_group(&w, 2, places[0], &inputs, &outputs), KOLO_OK);
-    expect_places(&w, 1, 0, inputs, outputs);
+    assert_int_equal(read_group(&w, 2, places[0], &parts), KOLO_OK);
+    expect_places(&w, 1, 0, parts);
     list[0] = HEAP_BYTES; /* not looked at: the version has not changed; */
-    assert_int_equal(read_group(&w, 2, places[0], &inputs, &outputs), KOLO_OK);
+    assert_int_equal(read_group(&w, 2, places[0], &parts), KOLO_OK);
     kolo_places_forget(places[0]); /* but after another agreement */
-    made_expect_error(read_group(&w, 2, places[0], &inputs, &outputs), KOLO_ERR_PROTOCOL, "rank 1");
+    made_expect_error(read_group(&w, 2, places[0], &parts), KOLO_ERR_PROTOCOL, "rank 1");
     kolo_places_destroy(places[0]);
     kolo_places_destroy(places[1]);
     world_fini(&w);

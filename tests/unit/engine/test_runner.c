@@ -1,4 +1,4 @@
-/* test_runner.c - a group's way through memory: packed slice-major, run, unpacked; and the same bits as unfused.
+/* test_runner.c - a group's way through memory: packed, run, unpacked; and the same bits as unfused.
  * All ranks run in this thread, over a network that matches messages at once. */
 #include "unit/engine/made.h"
 
@@ -148,7 +148,7 @@ static void run_groups(const job *j, kolo_runner *runners, const kolo_runner_env
     }
     send_count = recv_count = 0;
     for (int32_t r = 0; r < j->size; r++) {
-        kolo_runner_finish(&runners[r], &envs[r]);
+        kolo_runner_finish(&runners[r]);
         runners[r].group = NULL;
     }
 }
@@ -167,7 +167,7 @@ static int run_job(const job *j)
     kolo_group_policy policy = {.size = j->size, .fusion_bytes = j->fusion_bytes, .model = KOLO_PRICE_MODEL_DEFAULT};
     for (int32_t r = 0; r < j->size; r++) {
         uint32_t number = 0xfffffe; /* wraps in the tags */
-        assert_int_equal(kolo_runner_init(&runners[r], j->size), KOLO_OK);
+        kolo_runner_init(&runners[r]);
         envs[r] = (kolo_runner_env){.ops = &net_ops,
                                     .transport = (kolo_transport *)(void *)&ranks[r],
                                     .rank = r,
@@ -295,7 +295,7 @@ static void packed__is_slice_major(void **state)
         requests[t] = made_request(&(made_options){
             .type = j.type, .count = sizes[t], .input = j.input[0][2 * t], .output = j.output[0][2 * t]});
     assert_int_equal(kolo_groups_form(&policy, requests, 3, &number, &group), KOLO_OK);
-    assert_int_equal(kolo_runner_init(&runner, 3), KOLO_OK);
+    kolo_runner_init(&runner);
     assert_int_equal(kolo_runner_start(&runner, &env, group), KOLO_OK);
     assert_true(runner.packed);
     const int32_t *at = runner.arena.data;
@@ -304,7 +304,7 @@ static void packed__is_slice_major(void **state)
                             (size_t)layout[i].count * 4);
         at += layout[i].count;
     }
-    kolo_runner_finish(&runner, &env); /* nothing ran: what went in comes out */
+    kolo_runner_finish(&runner); /* nothing ran: what went in comes out */
     for (int t = 0; t < 3; t++)
         assert_memory_equal(j.output[0][2 * t], j.input[0][2 * t], (size_t)sizes[t] * 4);
     for (int t = 0; t < 3; t++)
@@ -331,7 +331,7 @@ static void transport__that_refuses_leaves_the_runner_to_drain(void **state)
                            .chunk_bytes = 32,
                            .model = KOLO_PRICE_MODEL_DEFAULT};
     assert_int_equal(kolo_groups_form(&policy, &request, 1, &number, &group), KOLO_OK);
-    assert_int_equal(kolo_runner_init(&runner, 2), KOLO_OK);
+    kolo_runner_init(&runner);
     assert_int_equal(kolo_runner_start(&runner, &env, group), KOLO_OK);
     answer = KOLO_ERR_PEER;
     assert_true(kolo_executor_advance(&runner.executor, 100) > 0);

@@ -55,8 +55,8 @@ static void layout__no_tensors(void **state)
 
 enum { TENSORS_MAX = 8, SIZE_MAX_DRAWN = 20, TOTAL_MAX = TENSORS_MAX * 50 };
 
-/* Every place of the fused buffer is one element of one tensor, and lies in the slice that owns this element when its
- * tensor travels alone. So its place in the sum is the same, and with it its bits. */
+/* Every place of the group is one element of one tensor, and lies in the slice that owns this element when its tensor
+ * travels alone. So its place in the sum is the same, and with it its bits. */
 static void check_group(const int64_t *counts, size_t tensors, int32_t size)
 {
     int64_t offsets[SIZE_MAX_DRAWN + 1];
@@ -65,7 +65,9 @@ static void check_group(const int64_t *counts, size_t tensors, int32_t size)
     for (size_t tensor = 0; tensor < tensors; tensor++) {
         for (int32_t rank = 0; rank < size; rank++) {
             kolo_range alone = kolo_slice_of(counts[tensor], size, rank);
-            int64_t fused = kolo_slice_fused_offset(counts, tensor, size, rank, offsets);
+            int64_t fused = offsets[rank];
+            for (size_t before = 0; before < tensor; before++)
+                fused += kolo_slice_of(counts[before], size, rank).count;
             assert_true(fused >= offsets[rank] && fused + alone.count <= offsets[rank + 1]);
             for (int64_t i = 0; i < alone.count; i++)
                 taken[fused + i]++;
@@ -88,8 +90,22 @@ static void layout__fused_elements_stay_in_their_slice(void **state)
         size_t tensors = 1 + (size_t)kolo_rng_below(&rng, TENSORS_MAX);
         for (size_t i = 0; i < tensors; i++)
             counts[i] = (int64_t)kolo_rng_below(&rng, 51);
-        check_group(counts, tensors, 1 + (int32_t)kolo_rng_below(&rng, SIZE_MAX_DRAWN));
+        check_group(counts, tensors, 3 + (int32_t)kolo_rng_below(&rng, SIZE_MAX_DRAWN - 2));
     }
+}
+
+/* Two operands have one sum, so the group is cut like one tensor. */
+static void layout__of_two_ranks_is_cut_in_the_middle(void **state)
+{
+    (void)state;
+    const int64_t counts[] = {7, 0, 1, 5};
+    int64_t offsets[3];
+    kolo_slice_layout(counts, 4, 2, offsets);
+    assert_int_equal(offsets[0], 0);
+    assert_int_equal(offsets[1], 7);
+    assert_int_equal(offsets[2], 13);
+    kolo_slice_layout(counts, 4, 1, offsets);
+    assert_int_equal(offsets[1], 13);
 }
 
 int main(void)
@@ -100,6 +116,7 @@ int main(void)
         cmocka_unit_test(layout__one_tensor_is_not_moved),
         cmocka_unit_test(layout__no_tensors),
         cmocka_unit_test(layout__fused_elements_stay_in_their_slice),
+        cmocka_unit_test(layout__of_two_ranks_is_cut_in_the_middle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
