@@ -176,10 +176,12 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_completion_fd(kolo_context *ctx, int *f
 
 /* ---- memory --------------------------------------------------------------------------------- */
 
-/* bytes of zeroed memory for tensors, aligned to a page, from 2 MiB on to 2 MiB. *ptr is NULL for 0 bytes. Where all
- * ranks share a host, it lies where every one of them has mapped it (KOLO_SHM_HEAP): operations then load and store there
- * without copies in between; its pages are there when the call returns, and a forked child shares it with its parent,
- * which goes on using it: the child must not write to it. Elsewhere, and where there is no room for that, it is private.
+/* bytes of zeroed memory for tensors, aligned to 128 bytes, from 64 KiB on to a page, from 2 MiB on to 2 MiB. *ptr is
+ * NULL for 0 bytes. Where all ranks share a host, it lies where every one of them has mapped it (KOLO_SHM_HEAP):
+ * operations then load and store there without copies in between; its pages are there when the call returns, and a forked
+ * child shares it with its parent, which goes on using it: the child must not write to it. Tensors that are allocated one
+ * after another lie side by side where there is room, and groups of them, in that order, are worked on as one. Elsewhere,
+ * and where there is no room, it is private.
  * Lives until kolo_free or kolo_finalize. kolo_free waits for nothing: no operation may use it. NULL is ignored. After
  * an error that broke the job, what lies there may still change: a peer may not have heard of it yet. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr);

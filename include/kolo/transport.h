@@ -155,15 +155,17 @@ typedef struct kolo_transport_ops {
     void *(*heap)(kolo_transport *transport, int32_t rank);
     size_t (*heap_bytes)(kolo_transport *transport); /* the same on all ranks */
 
-    /* bytes (> 0) of the own heap: zeroed, page-aligned, and from 2 MiB on 2 MiB-aligned. The pages are there: no
-     * access fails later. KOLO_ERR_MEMORY: no room in the heap, or not enough memory now. Any thread, between
-     * connect() and destroy(). */
+    /* bytes (> 0) of the own heap: zeroed; aligned to KOLO_TRANSPORT_HEAP_LINE, from KOLO_TRANSPORT_HEAP_SMALL on to a
+     * page, and from 2 MiB on to 2 MiB. The pages are there: no access fails later. KOLO_ERR_MEMORY: no room in the
+     * heap, or not enough memory now. Any thread, between connect() and destroy(). */
     kolo_status (*heap_alloc)(kolo_transport *transport, size_t bytes, void **memory);
     /* Gives it back, whoever uses it. KOLO_ERR_INVALID: not from heap_alloc, or freed before. Any thread, as above. */
     kolo_status (*heap_free)(kolo_transport *transport, void *memory);
 } kolo_transport_ops;
 
 #define KOLO_TRANSPORT_FLAG_LINES 128
+#define KOLO_TRANSPORT_HEAP_LINE  ((size_t)128) /* two cache lines: many processors fetch them in pairs */
+#define KOLO_TRANSPORT_HEAP_SMALL ((size_t)64 * 1024)
 
 /* The type of the entry symbol KOLO_TRANSPORT_ENTRY of a loadable module. */
 typedef const kolo_transport_ops *(*kolo_transport_module_fn)(void);

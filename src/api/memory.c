@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -13,7 +14,8 @@
 struct kolo_allocation {
     kolo_allocation *next;
     void *memory;
-    size_t bytes; /* mapped; 0: from the heap */
+    enum { HEAP, MALLOC, MAPPED } origin;
+    size_t bytes; /* MAPPED: so many */
 };
 
 void kolo_allocations_init(kolo_allocations *allocations)
@@ -34,8 +36,10 @@ void kolo_allocations_share(kolo_allocations *allocations, const kolo_transport_
 
 static void release(kolo_allocation *allocation)
 {
-    if (allocation->bytes > 0)
+    if (allocation->origin == MAPPED)
         munmap(allocation->memory, allocation->bytes);
+    if (allocation->origin == MALLOC)
+        free(allocation->memory);
     free(allocation);
 }
 
@@ -49,22 +53,39 @@ void kolo_allocations_fini(kolo_allocations *allocations)
     pthread_mutex_destroy(&allocations->lock);
 }
 
+static kolo_status no_memory(size_t bytes)
+{
+    return kolo_fail_errno(
+        KOLO_ERR_MEMORY, errno,
+        "cannot allocate %zu bytes for tensors; free some (kolo_free), or allow more (ulimit -v, overcommit)", bytes);
+}
+
+/* Private, and too small for pages of its own. */
+static kolo_status make(size_t bytes, kolo_allocation *allocation)
+{
+    size_t rounded = (bytes + KOLO_TRANSPORT_HEAP_LINE - 1) / KOLO_TRANSPORT_HEAP_LINE * KOLO_TRANSPORT_HEAP_LINE;
+    void *memory = aligned_alloc(KOLO_TRANSPORT_HEAP_LINE, rounded);
+    if (memory == NULL)
+        return no_memory(bytes);
+    *allocation = (kolo_allocation){.memory = memset(memory, 0, rounded), .origin = MALLOC};
+    return KOLO_OK;
+}
+
 /* Private pages; huge ones where large. */
 static kolo_status map(size_t bytes, kolo_allocation *allocation)
 {
+    if (bytes < KOLO_TRANSPORT_HEAP_SMALL)
+        return make(bytes, allocation);
     size_t page = bytes >= HUGE_PAGE_BYTES ? HUGE_PAGE_BYTES : (size_t)sysconf(_SC_PAGESIZE);
     if (bytes > SIZE_MAX - page)
         return kolo_fail(KOLO_ERR_MEMORY, "cannot allocate %zu bytes: more than an address space holds", bytes);
     size_t rounded = (bytes + page - 1) / page * page;
     void *mapped = mmap(NULL, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (mapped == MAP_FAILED)
-        return kolo_fail_errno(
-            KOLO_ERR_MEMORY, errno,
-            "cannot allocate %zu bytes for tensors; free some (kolo_free), or allow more (ulimit -v, overcommit)",
-            bytes);
+        return no_memory(bytes);
     if (rounded >= HUGE_PAGE_BYTES)
         (void)madvise(mapped, rounded, MADV_HUGEPAGE); /* a wish; works without */
-    *allocation = (kolo_allocation){.memory = mapped, .bytes = rounded};
+    *allocation = (kolo_allocation){.memory = mapped, .origin = MAPPED, .bytes = rounded};
     return KOLO_OK;
 }
 
@@ -114,7 +135,7 @@ kolo_status kolo_allocations_remove(kolo_allocations *allocations, void *memory,
         return kolo_fail(KOLO_ERR_INVALID, "%p is not memory of this context's kolo_alloc, or was freed before",
                          memory);
     kolo_status status = KOLO_OK;
-    if (found->bytes == 0 && !broken)
+    if (found->origin == HEAP && !broken)
         status = allocations->ops->heap_free(allocations->transport, memory);
     release(found);
     return status;

@@ -76,6 +76,13 @@ size_t kolo_ranges_at(const kolo_ranges *ranges, size_t offset)
     return i < ranges->count && ranges->taken[i].offset == offset ? ranges->taken[i].bytes : 0;
 }
 
+void kolo_ranges_around(const kolo_ranges *ranges, size_t offset, size_t *begin, size_t *end)
+{
+    size_t i = find(ranges, offset);
+    *begin = i > 0 ? ranges->taken[i - 1].offset + ranges->taken[i - 1].bytes : 0;
+    *end = gap_end(ranges, i + 1);
+}
+
 void kolo_ranges_give(kolo_ranges *ranges, size_t offset)
 {
     if (kolo_ranges_at(ranges, offset) == 0)

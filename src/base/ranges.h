@@ -22,6 +22,8 @@ void kolo_ranges_fini(kolo_ranges *ranges);
 bool kolo_ranges_take(kolo_ranges *ranges, size_t unit, size_t *bytes, size_t *offset);
 /* How many bytes were taken at offset; 0: no range begins there. */
 size_t kolo_ranges_at(const kolo_ranges *ranges, size_t offset);
+/* The stretch around the range that begins at offset in which nothing else is taken. */
+void kolo_ranges_around(const kolo_ranges *ranges, size_t offset, size_t *begin, size_t *end);
 /* Gives back the range that begins at offset. */
 void kolo_ranges_give(kolo_ranges *ranges, size_t offset);
 

@@ -2,6 +2,8 @@
  * nothing to pass. */
 #include "net.h"
 
+#include "base/rng.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -88,10 +90,15 @@ static void heap__all_or_none(void **state)
     net_close(&n);
 }
 
+static size_t alignment_of(size_t bytes)
+{
+    return bytes >= HUGE_PAGE ? HUGE_PAGE : bytes >= KOLO_TRANSPORT_HEAP_SMALL ? 4096 : KOLO_TRANSPORT_HEAP_LINE;
+}
+
 static void heap__one_writes_all_read(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 5000, HUGE_PAGE - 1, HUGE_PAGE + 1};
+    static const size_t sizes[] = {1, 5000, KOLO_TRANSPORT_HEAP_SMALL, HUGE_PAGE - 1, HUGE_PAGE + 1};
     enum { SIZES = sizeof(sizes) / sizeof(sizes[0]), RANKS = 3 };
     unsigned char *memory[RANKS][SIZES];
     net n;
@@ -100,7 +107,7 @@ static void heap__one_writes_all_read(void **state)
         for (uint64_t r = 0; r < RANKS; r++)
             for (uint64_t i = 0; i < SIZES; i++) {
                 unsigned char *own = memory[r][i] = take(&n.ends[r], sizes[i]);
-                assert_int_equal((uintptr_t)own % (sizes[i] >= HUGE_PAGE ? HUGE_PAGE : 4096), 0);
+                assert_int_equal((uintptr_t)own % alignment_of(sizes[i]), 0);
                 expect_zeros(own, sizes[i]);
                 for (int reader = 0; reader < RANKS; reader++)
                     expect_zeros(seen_by(&n.ends[reader], &n.ends[r], own), sizes[i]);
@@ -114,6 +121,38 @@ static void heap__one_writes_all_read(void **state)
             for (int i = 0; i < SIZES; i++)
                 give(&n.ends[r], memory[r][(i + r) % SIZES]);
     }
+    net_close(&n);
+}
+
+/* Small ones share pages with others. So giving one back must leave what is beside it, and zeros. */
+static void heap__small_ones_side_by_side(void **state)
+{
+    (void)state;
+    enum { HELD = 50, TURNS = 2000 };
+    unsigned char *memory[HELD] = {NULL};
+    size_t bytes[HELD];
+    kolo_rng rng = {.state = 8};
+    net n;
+    net_open(&n, 2, 1);
+    for (uint64_t turn = 0; has_heap(&n) && turn < TURNS; turn++) {
+        uint64_t i = kolo_rng_below(&rng, HELD);
+        if (memory[i] != NULL) {
+            net_check(seen_by(&n.ends[0], &n.ends[1], memory[i]), bytes[i], i);
+            give(&n.ends[1], memory[i]);
+            memory[i] = NULL;
+            continue;
+        }
+        bytes[i] = 1 + kolo_rng_below(&rng, kolo_rng_below(&rng, 4) == 0 ? 2 * KOLO_TRANSPORT_HEAP_SMALL : 3000);
+        memory[i] = take(&n.ends[1], bytes[i]);
+        assert_int_equal((uintptr_t)memory[i] % alignment_of(bytes[i]), 0);
+        expect_zeros(memory[i], bytes[i]);
+        net_fill(memory[i], bytes[i], i);
+    }
+    for (uint64_t i = 0; i < HELD; i++)
+        if (memory[i] != NULL) {
+            net_check(memory[i], bytes[i], i);
+            give(&n.ends[1], memory[i]);
+        }
     net_close(&n);
 }
 
@@ -188,6 +227,7 @@ const struct CMUnitTest conformance_heap_tests[] = {
     cmocka_unit_test(window__aligned_zeroed_and_seen_by_all),
     cmocka_unit_test(heap__all_or_none),
     cmocka_unit_test(heap__one_writes_all_read),
+    cmocka_unit_test(heap__small_ones_side_by_side),
     cmocka_unit_test(heap_alloc__until_full_and_again),
     cmocka_unit_test(heap__bad_arguments),
 };

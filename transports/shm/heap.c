@@ -31,6 +31,17 @@ void shm_heap_open(kolo_transport *t)
     kolo_ranges_fini(&t->heap.ranges);
     kolo_ranges_init(&t->heap.ranges, t->layout.heap_bytes);
     t->heap.end = t->layout.heap_at;
+    t->heap.page = (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static size_t page_down(const kolo_transport *t, size_t offset)
+{
+    return offset / t->heap.page * t->heap.page;
+}
+
+static size_t page_up(const kolo_transport *t, size_t offset)
+{
+    return page_down(t, offset + t->heap.page - 1);
 }
 
 /* A forked child may keep the segment alive, but not its tensors. */
@@ -92,15 +103,24 @@ static bool has_room(kolo_transport *t, size_t bytes)
     return true;
 }
 
+/* Small tensors share pages: a thousand of them on pages of their own would use a quarter of the caches' sets, and a
+ * thousand entries of the TLB. */
+static size_t unit_of(const kolo_transport *t, size_t bytes)
+{
+    return bytes >= SHM_HUGE_PAGE               ? SHM_HUGE_PAGE
+           : bytes >= KOLO_TRANSPORT_HEAP_SMALL ? t->heap.page
+                                                : KOLO_TRANSPORT_HEAP_LINE;
+}
+
 /* Under the lock. *bytes are rounded up. */
 static kolo_status take(kolo_transport *t, size_t *bytes, size_t *offset)
 {
     if (!has_room(t, *bytes))
         return refuse(t, *bytes, "there is not so much memory available for every rank");
-    size_t asked = *bytes, unit = asked >= SHM_HUGE_PAGE ? SHM_HUGE_PAGE : (size_t)sysconf(_SC_PAGESIZE);
-    if (!kolo_ranges_take(&t->heap.ranges, unit, bytes, offset))
+    size_t asked = *bytes;
+    if (!kolo_ranges_take(&t->heap.ranges, unit_of(t, asked), bytes, offset))
         return refuse(t, asked, "there is no such room left; more KOLO_SHM_HEAP helps");
-    if (!extend(t, t->layout.heap_at + *offset + *bytes)) {
+    if (!extend(t, t->layout.heap_at + page_up(t, *offset + *bytes))) {
         int error = errno;
         kolo_ranges_give(&t->heap.ranges, *offset);
         return refuse(t, asked, error == EFBIG ? "the limit of file sizes is too low (ulimit -f)" : strerror(error));
@@ -108,14 +128,36 @@ static kolo_status take(kolo_transport *t, size_t *bytes, size_t *offset)
     return KOLO_OK;
 }
 
+/* The pages that only the range touches. */
+static bool own_pages(const kolo_transport *t, size_t offset, size_t bytes, size_t *first, size_t *end)
+{
+    size_t free_begin, free_end;
+    kolo_ranges_around(&t->heap.ranges, offset, &free_begin, &free_end);
+    *first = page_down(t, offset);
+    *end = page_up(t, offset + bytes);
+    if (*first < free_begin)
+        *first += t->heap.page;
+    if (*end > free_end)
+        *end -= t->heap.page;
+    return *first < *end;
+}
+
 /* Under the lock: nobody may take the range before it is empty. */
 static void give(kolo_transport *t, size_t offset, size_t bytes)
 {
-    size_t at = t->layout.heap_at + offset;
-    void *memory = (unsigned char *)t->head + at;
-    if (fallocate(t->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)at, (off_t)bytes) != 0)
-        memset(memory, 0, bytes);
-    (void)madvise(memory, bytes, MADV_DONTDUMP);
+    unsigned char *heap = (unsigned char *)t->head + t->layout.heap_at;
+    size_t first, end;
+    bool has_pages = own_pages(t, offset, bytes, &first, &end);
+    bool emptied = has_pages && fallocate(t->memory_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                                          (off_t)(t->layout.heap_at + first), (off_t)(end - first)) == 0;
+    if (has_pages)
+        (void)madvise(heap + first, end - first, MADV_DONTDUMP);
+    if (!emptied)
+        first = end = offset + bytes;
+    if (first > offset)
+        memset(heap + offset, 0, first - offset);
+    if (end < offset + bytes)
+        memset(heap + end, 0, offset + bytes - end);
     kolo_ranges_give(&t->heap.ranges, offset);
 }
 
@@ -131,16 +173,17 @@ kolo_status shm_heap_alloc(kolo_transport *t, size_t bytes, void **memory)
     pthread_mutex_unlock(&t->heap.lock);
     if (status != KOLO_OK)
         return status;
-    unsigned char *start = (unsigned char *)t->head + t->layout.heap_at + offset;
-    if (!shm_pages_fill(t->memory_fd, t->head, t->layout.heap_at + offset, rounded)) {
+    unsigned char *heap = (unsigned char *)t->head + t->layout.heap_at;
+    size_t first = page_down(t, offset), filled = page_up(t, offset + rounded) - first;
+    if (!shm_pages_fill(t->memory_fd, t->head, t->layout.heap_at + first, filled)) {
         status = refuse(t, bytes, strerror(errno));
         pthread_mutex_lock(&t->heap.lock);
         give(t, offset, rounded);
         pthread_mutex_unlock(&t->heap.lock);
         return status;
     }
-    (void)madvise(start, rounded, MADV_DODUMP);
-    *memory = start;
+    (void)madvise(heap + first, filled, MADV_DODUMP);
+    *memory = heap + offset;
     return KOLO_OK;
 }
 

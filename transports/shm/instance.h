@@ -134,6 +134,7 @@ typedef struct shm_peer {
 typedef struct shm_heap_state {
     pthread_mutex_t lock;
     kolo_ranges ranges;
+    size_t page;
     size_t end;  /* of the segment's file */
     size_t room; /* to be taken before asking for room again */
 } shm_heap_state;

@@ -22,13 +22,18 @@ static void *aligned_pieces(size_t count, size_t bytes, size_t unit, void **memo
 
 static size_t unit_of(size_t bytes)
 {
-    return bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+    return bytes >= HUGE_PAGE ? HUGE_PAGE : bytes >= KOLO_TRANSPORT_HEAP_SMALL ? PAGE : KOLO_TRANSPORT_HEAP_LINE;
 }
 
-/* From one heap to the next: as aligned as what is taken from them. */
+/* As aligned as what is taken from it. */
+static size_t heap_unit(size_t heap_bytes)
+{
+    return heap_bytes >= HUGE_PAGE ? HUGE_PAGE : PAGE;
+}
+
 static size_t heap_stride(const kolo_sim *sim)
 {
-    return round_up(sim->options.heap_bytes, unit_of(sim->options.heap_bytes));
+    return round_up(sim->options.heap_bytes, heap_unit(sim->options.heap_bytes));
 }
 
 static size_t window_stride(const kolo_sim *sim)
@@ -48,7 +53,7 @@ kolo_status sim_memory_init(kolo_sim *sim)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for the windows of %d ranks", (int)size);
     }
     if (heap > 0) {
-        sim->heaps = aligned_pieces(size, heap, unit_of(heap), &sim->heap_memory);
+        sim->heaps = aligned_pieces(size, heap, heap_unit(heap), &sim->heap_memory);
         if (!sim->heaps)
             return kolo_fail(KOLO_ERR_MEMORY, "no memory for the heaps of %d ranks", (int)size);
     }

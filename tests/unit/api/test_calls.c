@@ -99,12 +99,12 @@ static void slice__is_total(void **state)
 static void alloc__is_zeroed_aligned_and_freed(void **state)
 {
     (void)state;
-    static const size_t sizes[] = {1, 4096, 5000, (3u << 20) + 1};
+    static const size_t sizes[] = {1, 4096, 5000, 65536, (3u << 20) + 1};
     kolo_context *ctx = host_init(NULL);
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
         void *memory = NULL;
         assert_int_equal(kolo_alloc(ctx, sizes[i], &memory), KOLO_OK);
-        assert_int_equal((uintptr_t)memory % 4096, 0);
+        assert_int_equal((uintptr_t)memory % (sizes[i] >= 65536 ? 4096 : 128), 0);
         const uint8_t *bytes = memory;
         for (size_t b = 0; b < sizes[i]; b++)
             if (bytes[b] != 0)

@@ -50,8 +50,16 @@ static int take(model *m, size_t bytes, int unit)
 
 static void give(model *m, int page)
 {
-    size_t bytes = kolo_ranges_at(&m->ranges, 16 * (size_t)page);
+    size_t bytes = kolo_ranges_at(&m->ranges, 16 * (size_t)page), begin, end;
     assert_true(bytes > 0);
+    int first = page, last = page + (int)(bytes / 16);
+    while (first > 0 && !m->taken[first - 1])
+        first--;
+    while (last < PAGES && !m->taken[last])
+        last++;
+    kolo_ranges_around(&m->ranges, 16 * (size_t)page, &begin, &end);
+    assert_int_equal(begin, 16 * (size_t)first);
+    assert_int_equal(end, 16 * (size_t)last);
     memset(m->taken + page, false, bytes / 16);
     kolo_ranges_give(&m->ranges, 16 * (size_t)page);
     assert_int_equal(kolo_ranges_at(&m->ranges, 16 * (size_t)page), 0);

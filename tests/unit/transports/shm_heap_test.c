@@ -236,6 +236,32 @@ static void limit__memory__refused_before_anything_is_killed(void **state)
     destroy_two(ends);
 }
 
+/* ---- pages ---- */
+
+/* One page holds many small tensors; it goes back with the last of them. */
+static void small__share_pages_and_give_them_back(void **state)
+{
+    (void)state;
+    enum { COUNT = 1000, BYTES = 1000, PAGE = 4096 };
+    end ends[2];
+    unsigned char *memory[COUNT];
+    open_two(ends, "64M", "64M");
+    size_t before = resident(&ends[0]);
+    for (int i = 0; i < COUNT; i++) {
+        memory[i] = take(&ends[0], BYTES);
+        memset(memory[i], 1, BYTES);
+        assert_true(i == 0 || memory[i] == memory[i - 1] + 1024);
+    }
+    assert_in_range(resident(&ends[0]) - before, COUNT * 1024, COUNT * 1024 + 2 * PAGE);
+    for (int i = 1; i < COUNT; i += 2) /* every page is still in use */
+        assert_int_equal(ops->heap_free(ends[0].t, memory[i]), KOLO_OK);
+    assert_true(resident(&ends[0]) - before >= COUNT * 1024);
+    for (int i = 0; i < COUNT; i += 2)
+        assert_int_equal(ops->heap_free(ends[0].t, memory[i]), KOLO_OK);
+    assert_int_equal(resident(&ends[0]), before);
+    destroy_two(ends);
+}
+
 /* ---- the kernel ---- */
 
 /* What touches all of every mapping finds no more than what is in use; before the transport is made, or after. */
@@ -360,6 +386,7 @@ int main(void)
         cmocka_unit_test(limit__address_space__smaller_heap_or_none),
         cmocka_unit_test(limit__file_size__refused_without_a_signal),
         cmocka_unit_test(limit__memory__refused_before_anything_is_killed),
+        cmocka_unit_test(small__share_pages_and_give_them_back),
         cmocka_unit_test(locked_memory__is_only_what_is_used),
         cmocka_unit_test(forked_child__keeps_no_tensors),
         cmocka_unit_test(threads__allocate_side_by_side),
