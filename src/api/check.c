@@ -5,7 +5,6 @@
 #include "plan/slice.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* ---- structs of other versions -------------------------------------------------------------------------- */
@@ -127,7 +126,7 @@ static kolo_status check_contiguous(const char *which, const kolo_tensor *tensor
 static kolo_status count_elements(const char *which, const kolo_tensor *tensor, size_t element_bytes, int64_t *count)
 {
     int64_t product = 1;
-    bool empty = false;
+    bool empty = false, too_many = false;
     if (tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS || (tensor->ndim > 0 && tensor->shape == NULL))
         return kolo_fail(KOLO_ERR_INVALID, "the %s has %d dimensions%s; 0 to %d with a shape", which, tensor->ndim,
                          tensor->shape == NULL ? " and no shape" : "", KOLO_MAX_DIMS);
@@ -135,13 +134,13 @@ static kolo_status count_elements(const char *which, const kolo_tensor *tensor, 
         if (tensor->shape[d] < 0)
             return kolo_fail(KOLO_ERR_INVALID, "dimension %d of the %s is %lld", d, which, (long long)tensor->shape[d]);
         empty = empty || tensor->shape[d] == 0;
+        too_many = __builtin_mul_overflow(product, tensor->shape[d], &product) || too_many;
     }
-    for (int32_t d = 0; !empty && d < tensor->ndim; d++)
-        if (__builtin_mul_overflow(product, tensor->shape[d], &product))
-            return kolo_fail(KOLO_ERR_INVALID, "the %s has more elements than 64 bits count", which);
-    if (product > INT64_MAX / (int64_t)element_bytes)
-        return kolo_fail(KOLO_ERR_INVALID, "the %s has more bytes than 64 bits count", which);
     *count = empty ? 0 : product;
+    if (too_many && !empty)
+        return kolo_fail(KOLO_ERR_INVALID, "the %s has more elements than 64 bits count", which);
+    if (__builtin_mul_overflow(*count, (int64_t)element_bytes, &product))
+        return kolo_fail(KOLO_ERR_INVALID, "the %s has more bytes than 64 bits count", which);
     return KOLO_OK;
 }
 
@@ -167,12 +166,15 @@ static void *first_element(const kolo_tensor *tensor)
 }
 
 /* How many elements input and output must have, given the whole. */
-static kolo_status check_counts(kolo_collective collective, int64_t whole, int64_t part, int64_t own)
+static kolo_status check_counts(kolo_collective collective, int64_t whole, int64_t part, int32_t size, int32_t rank)
 {
-    if (collective == KOLO_ALLREDUCE && part != whole)
+    if (collective == KOLO_ALLREDUCE && part == whole)
+        return KOLO_OK;
+    if (collective == KOLO_ALLREDUCE)
         return kolo_fail(KOLO_ERR_INVALID,
                          "the input has %lld elements, the output %lld; an all-reduce needs equal counts",
                          (long long)part, (long long)whole);
+    int64_t own = kolo_slice_of(whole, size, rank).count;
     if (collective == KOLO_REDUCE_SCATTER && part != own)
         return kolo_fail(KOLO_ERR_INVALID,
                          "the output has %lld elements; this rank's slice of %lld has %lld (kolo_slice tells)",
@@ -235,132 +237,11 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     bool input_is_whole = collective == KOLO_REDUCE_SCATTER;
     int64_t whole = input_is_whole ? input_count : output_count;
     int64_t part = input_is_whole ? output_count : input_count;
-    KOLO_TRY(check_counts(collective, whole, part, kolo_slice_of(whole, size, rank).count));
+    KOLO_TRY(check_counts(collective, whole, part, size, rank));
     piece->input = first_element(&args->input);
     piece->count = whole;
     *shape_of = input_is_whole ? &args->input : &args->output;
     if (piece->input == piece->output && collective == KOLO_ALLREDUCE)
         return KOLO_OK;
     return check_overlap(piece, input_count, output_count);
-}
-
-/* ---- groups ------------------------------------------------------------------------------------------------ */
-
-/* Memory that a group's tensor has. */
-typedef struct span {
-    uintptr_t begin, end;
-    uint32_t tensor;
-    bool written;
-} span;
-
-static span make_span(const kolo_piece *pieces, size_t tensor, bool written)
-{
-    const kolo_piece *piece = &pieces[tensor];
-    uintptr_t begin = (uintptr_t)(written ? piece->output : piece->input);
-    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
-    return (span){.begin = begin, .end = begin + bytes, .tensor = (uint32_t)tensor, .written = written};
-}
-
-/* Of inputs or outputs. They usually are in order, be it from the last to the first. */
-static size_t list_spans(const kolo_piece *pieces, size_t count, bool written, span *spans)
-{
-    size_t used = 0;
-    bool backwards = count > 1 && (uintptr_t)pieces[0].output > (uintptr_t)pieces[1].output;
-    for (size_t i = 0; i < count; i++) {
-        size_t tensor = backwards ? count - 1 - i : i;
-        if (pieces[tensor].count > 0 && (written || pieces[tensor].input != pieces[tensor].output))
-            spans[used++] = make_span(pieces, tensor, written);
-    }
-    return used;
-}
-
-static size_t run_end(const span *spans, size_t start, size_t count)
-{
-    size_t end = start < count ? start + 1 : count;
-    while (end < count && spans[end - 1].begin <= spans[end].begin)
-        end++;
-    return end;
-}
-
-/* Merges ordered runs with their neighbours, two by two. */
-static void merge_runs(const span *from, span *to, size_t count)
-{
-    for (size_t start = 0, middle, end; start < count; start = end) {
-        middle = run_end(from, start, count);
-        end = run_end(from, middle, count);
-        for (size_t a = start, b = middle, i = start; i < end; i++)
-            to[i] = b == end || (a < middle && from[a].begin <= from[b].begin) ? from[a++] : from[b++];
-    }
-}
-
-static kolo_status refuse_overlap(const span *a, const span *b)
-{
-    return kolo_fail(
-        KOLO_ERR_INVALID,
-        "the %s of tensor %u of the group (%p, %zu bytes) and the %s of tensor %u (%p, %zu bytes) overlap; "
-        "only inputs may",
-        a->written ? "output" : "input", a->tensor, (const void *)a->begin, (size_t)(a->end - a->begin),
-        b->written ? "output" : "input", b->tensor, (const void *)b->begin, (size_t)(b->end - b->begin));
-}
-
-static const span *farther(const span *a, const span *b)
-{
-    return a != NULL && a->end >= b->end ? a : b;
-}
-
-/* By where they begin; so one that overlaps any of those before overlaps the one that reaches farthest. */
-static kolo_status check_spans(const span *spans, size_t count)
-{
-    const span *read = NULL, *written = NULL;
-    for (const span *one = spans; one < spans + count; one++) {
-        if (written != NULL && one->begin < written->end)
-            return refuse_overlap(written, one);
-        if (one->written && read != NULL && one->begin < read->end)
-            return refuse_overlap(read, one);
-        if (one->written)
-            written = farther(written, one);
-        else
-            read = farther(read, one);
-    }
-    return KOLO_OK;
-}
-
-/* The usual group: in place, and one tensor behind the other, or before it. */
-static bool is_in_order(const kolo_piece *pieces, size_t count)
-{
-    bool forwards = true, backwards = true;
-    uintptr_t begin = 0, end = 0;
-    for (size_t i = 0; i < count; i++) {
-        uintptr_t at = (uintptr_t)pieces[i].output,
-                  bytes = (uintptr_t)pieces[i].count * kolo_dtype_size(pieces[i].type);
-        if (bytes == 0)
-            continue;
-        if (pieces[i].input != pieces[i].output)
-            return false;
-        forwards = forwards && at >= end;
-        backwards = backwards && (end == 0 || at + bytes <= begin);
-        begin = at;
-        end = at + bytes;
-    }
-    return forwards || backwards;
-}
-
-kolo_status kolo_check_group(const kolo_piece *pieces, size_t count)
-{
-    if (is_in_order(pieces, count))
-        return KOLO_OK;
-    span *memory = malloc(4 * count * sizeof(*memory)), *spans = memory, *other = memory + 2 * count;
-    if (memory == NULL)
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
-    size_t used = list_spans(pieces, count, false, spans);
-    used += list_spans(pieces, count, true, spans + used);
-    while (run_end(spans, 0, used) < used) {
-        merge_runs(spans, other, used);
-        span *merged = other;
-        other = spans;
-        spans = merged;
-    }
-    kolo_status status = check_spans(spans, used);
-    free(memory);
-    return status;
 }

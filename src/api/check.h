@@ -18,7 +18,16 @@ KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, cons
 KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size,
                                             int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of);
 
-/* The tensor pairs of a grouped all-reduce, of which each is fine alone: what one writes, no other reads or writes. */
-KOLO_NODISCARD kolo_status kolo_check_group(const kolo_piece *pieces, size_t count);
+/* What a group's tensors are, one entry each. */
+typedef struct kolo_check_lists {
+    kolo_piece *pieces;
+    const int64_t **shapes;
+    int32_t *ndims;
+} kolo_check_lists;
+
+/* A grouped all-reduce: the operation, as `first` has it, which is given[0], or its copy; and all its tensors into the
+ * lists, each fine alone. And together: what one writes, no other reads or writes. check_group.c */
+KOLO_NODISCARD kolo_status kolo_check_group(const kolo_args *given, const kolo_args *first, size_t count, int32_t size,
+                                            int32_t rank, kolo_operation *operation, kolo_check_lists *lists);
 
 #endif

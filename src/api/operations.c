@@ -210,52 +210,13 @@ kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request 
 
 /* ---- groups ------------------------------------------------------------------------------------------------- */
 
-/* Of all tensors of a group, in one piece of memory. */
-typedef struct piece_lists {
-    kolo_piece *pieces;
-    const int64_t **shapes;
-    int32_t *ndims;
-} piece_lists;
-
-static bool reserve_lists(piece_lists *lists, size_t count)
+static bool reserve_lists(kolo_check_lists *lists, size_t count)
 {
     char *memory = malloc(count * (sizeof(*lists->pieces) + sizeof(*lists->shapes) + sizeof(*lists->ndims)));
     lists->pieces = (kolo_piece *)(void *)memory;
     lists->shapes = (const int64_t **)(void *)(memory + count * sizeof(*lists->pieces));
     lists->ndims = (int32_t *)(void *)(memory + count * (sizeof(*lists->pieces) + sizeof(*lists->shapes)));
     return memory != NULL;
-}
-
-static kolo_status refuse_piece(kolo_status status, size_t index)
-{
-    char detail[600];
-    snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
-    return kolo_fail(status, "tensor %zu of the group: %s", index, detail);
-}
-
-static kolo_status check_pieces(kolo_context *ctx, const kolo_args *first, const kolo_args *given, size_t count,
-                                kolo_operation *operation, piece_lists *lists)
-{
-    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, first, ctx->job.size, operation));
-    /* Elements are as far apart as the caller's version of the struct is long. */
-    const char *at = (const char *)given;
-    for (size_t i = 0; i < count; i++, at += given->struct_size) {
-        const kolo_tensor *shape_of = NULL;
-        kolo_args copy;
-        const kolo_args *args = (const kolo_args *)(const void *)at;
-        KOLO_TRY(kolo_args_read(args, &copy, &args));
-        if (args->struct_size != given->struct_size)
-            return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", i,
-                             args->struct_size, given->struct_size);
-        kolo_status status =
-            kolo_check_piece(operation, args, ctx->job.size, ctx->job.rank, &lists->pieces[i], &shape_of);
-        if (status != KOLO_OK)
-            return refuse_piece(status, i);
-        lists->ndims[i] = shape_of->ndim;
-        lists->shapes[i] = shape_of->shape;
-    }
-    operation->piece_count = count;
-    return kolo_check_group(lists->pieces, count);
 }
 
 static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t count, kolo_request **request)
@@ -265,7 +226,7 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t c
                          given == NULL ? ", and args is NULL" : "");
     kolo_args copy;
     const kolo_args *first;
-    piece_lists lists;
+    kolo_check_lists lists;
     kolo_operation operation;
     KOLO_TRY(kolo_args_read(given, &copy, &first));
     const char *name = first->name;
@@ -273,7 +234,7 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t c
     if (!reserve_lists(&lists, count))
         status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
     if (status == KOLO_OK)
-        status = check_pieces(ctx, first, given, count, &operation, &lists);
+        status = kolo_check_group(given, first, count, ctx->job.size, ctx->job.rank, &operation, &lists);
     if (status == KOLO_OK)
         status = submit(ctx, first, &operation, lists.pieces, lists.ndims, lists.shapes, request);
     free(lists.pieces);

@@ -5,7 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* An operation and a piece are put together first, and appended in one go: this is done for every operation. */
+/* An operation is put together first, and appended in one go: this is done for every operation. So is a piece; or where
+ * it stays, if there is room for any. */
 enum { OPERATION_BYTES = 2 + 4 + 8 + 8 + 4, PIECE_BYTES_MAX = 2 + 10 * KOLO_MAX_DIMS };
 
 static inline uint8_t *put(uint8_t *at, uint64_t value, size_t size)
@@ -58,12 +59,17 @@ void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operatio
 
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape)
 {
-    uint8_t bytes[PIECE_BYTES_MAX], *at = bytes;
+    uint8_t bytes[PIECE_BYTES_MAX];
+    bool has_room = writer->ok && writer->capacity - writer->size >= PIECE_BYTES_MAX;
+    uint8_t *start = has_room ? writer->data + writer->size : bytes, *at = start;
     *at++ = (uint8_t)type;
     *at++ = (uint8_t)ndim;
     for (int32_t d = 0; d < ndim; d++)
         at = put_varint(at, (uint64_t)shape[d]);
-    kolo_write_raw(writer, bytes, (size_t)(at - bytes));
+    if (has_room)
+        writer->size += (size_t)(at - start);
+    else
+        kolo_write_raw(writer, bytes, (size_t)(at - bytes));
 }
 
 static bool read_operation(kolo_reader *reader, kolo_operation *operation)

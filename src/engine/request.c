@@ -35,8 +35,8 @@ static uint8_t *fill(kolo_request *request, const kolo_request_spec *spec, size_
     size_t pieces = spec->operation.piece_count;
     char *tail = (char *)(request + 1);
     request->pieces = (kolo_piece *)(void *)tail;
-    for (size_t i = 0; i < pieces; i++)
-        request->pieces[i] = spec->pieces[i];
+    if (pieces > 0)
+        memcpy(tail, spec->pieces, pieces * sizeof(kolo_piece));
     tail += pieces * sizeof(kolo_piece);
     request->name = memcpy(tail, spec->name, name_bytes);
     request->operation = spec->operation;
@@ -79,30 +79,35 @@ static kolo_request *make_small(const kolo_request_spec *spec, size_t name_bytes
     return made;
 }
 
+/* More than its description takes; room for any piece behind it makes describing faster. */
+static size_t description_bound(const kolo_request_spec *spec)
+{
+    enum { OPERATION = 64, PIECE = 2, DIMENSION = 10 };
+    size_t bound = OPERATION + PIECE + DIMENSION * (size_t)KOLO_MAX_DIMS;
+    for (size_t i = 0; i < spec->operation.piece_count; i++)
+        bound += PIECE + DIMENSION * (size_t)spec->ndims[i];
+    return bound;
+}
+
 static kolo_status make_large(const kolo_request_spec *spec, size_t name_bytes, kolo_request **request)
 {
-    size_t pieces = spec->operation.piece_count;
-    size_t bound = 64 + pieces * (2 + 10 * (size_t)KOLO_MAX_DIMS);
-    uint8_t *bytes = malloc(bound);
-    if (bytes == NULL)
+    size_t pieces = spec->operation.piece_count, bound = description_bound(spec);
+    kolo_request *made = make(pieces * sizeof(kolo_piece) + name_bytes + bound);
+    if (made == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
     kolo_writer writer;
-    kolo_writer_init(&writer, bytes, bound);
+    kolo_writer_init(&writer, fill(made, spec, name_bytes), bound);
     kolo_request_describe(&writer, spec);
-    kolo_status status = KOLO_OK;
-    kolo_request *made = NULL;
-    if (writer.size > KOLO_DESCRIPTION_MAX)
-        status =
-            kolo_fail(KOLO_ERR_INVALID,
-                      "%zu tensors with their shapes take %zu bytes to describe; at most %d: submit smaller groups",
-                      pieces, writer.size, KOLO_DESCRIPTION_MAX);
-    else if ((made = make(pieces * sizeof(kolo_piece) + name_bytes + writer.size)) == NULL)
-        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a request of %zu tensors", pieces);
-    else
-        made->description = memcpy(fill(made, spec, name_bytes), bytes, made->description_size = writer.size);
-    free(bytes);
+    made->description = writer.data;
+    made->description_size = writer.size;
     *request = made;
-    return status;
+    if (writer.size <= KOLO_DESCRIPTION_MAX)
+        return KOLO_OK;
+    *request = NULL;
+    kolo_request_release(made);
+    return kolo_fail(KOLO_ERR_INVALID,
+                     "%zu tensors with their shapes take %zu bytes to describe; at most %d: submit smaller groups",
+                     pieces, writer.size, KOLO_DESCRIPTION_MAX);
 }
 
 kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request)

@@ -1,0 +1,228 @@
+/* check_group.c - the tensors of a grouped call: each one, in as few instructions as thousands of them deserve, and that
+ * they do not overlap. */
+#include "api/check.h"
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Memory that a group's tensor has. */
+typedef struct span {
+    uintptr_t begin, end;
+    uint32_t tensor;
+    bool written;
+} span;
+
+static span make_span(const kolo_piece *pieces, size_t tensor, bool written)
+{
+    const kolo_piece *piece = &pieces[tensor];
+    uintptr_t begin = (uintptr_t)(written ? piece->output : piece->input);
+    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
+    return (span){.begin = begin, .end = begin + bytes, .tensor = (uint32_t)tensor, .written = written};
+}
+
+/* Of inputs or outputs. They usually are in order, be it from the last to the first. */
+static size_t list_spans(const kolo_piece *pieces, size_t count, bool written, span *spans)
+{
+    size_t used = 0;
+    bool backwards = count > 1 && (uintptr_t)pieces[0].output > (uintptr_t)pieces[1].output;
+    for (size_t i = 0; i < count; i++) {
+        size_t tensor = backwards ? count - 1 - i : i;
+        if (pieces[tensor].count > 0 && (written || pieces[tensor].input != pieces[tensor].output))
+            spans[used++] = make_span(pieces, tensor, written);
+    }
+    return used;
+}
+
+static size_t run_end(const span *spans, size_t start, size_t count)
+{
+    size_t end = start < count ? start + 1 : count;
+    while (end < count && spans[end - 1].begin <= spans[end].begin)
+        end++;
+    return end;
+}
+
+/* Merges ordered runs with their neighbours, two by two. */
+static void merge_runs(const span *from, span *to, size_t count)
+{
+    for (size_t start = 0, middle, end; start < count; start = end) {
+        middle = run_end(from, start, count);
+        end = run_end(from, middle, count);
+        for (size_t a = start, b = middle, i = start; i < end; i++)
+            to[i] = b == end || (a < middle && from[a].begin <= from[b].begin) ? from[a++] : from[b++];
+    }
+}
+
+static kolo_status refuse_overlap(const span *a, const span *b)
+{
+    return kolo_fail(
+        KOLO_ERR_INVALID,
+        "the %s of tensor %u of the group (%p, %zu bytes) and the %s of tensor %u (%p, %zu bytes) overlap; "
+        "only inputs may",
+        a->written ? "output" : "input", a->tensor, (const void *)a->begin, (size_t)(a->end - a->begin),
+        b->written ? "output" : "input", b->tensor, (const void *)b->begin, (size_t)(b->end - b->begin));
+}
+
+static const span *farther(const span *a, const span *b)
+{
+    return a != NULL && a->end >= b->end ? a : b;
+}
+
+/* By where they begin; so one that overlaps any of those before overlaps the one that reaches farthest. */
+static kolo_status check_spans(const span *spans, size_t count)
+{
+    const span *read = NULL, *written = NULL;
+    for (const span *one = spans; one < spans + count; one++) {
+        if (written != NULL && one->begin < written->end)
+            return refuse_overlap(written, one);
+        if (one->written && read != NULL && one->begin < read->end)
+            return refuse_overlap(read, one);
+        if (one->written)
+            written = farther(written, one);
+        else
+            read = farther(read, one);
+    }
+    return KOLO_OK;
+}
+
+/* From the first byte of some tensors to the last. */
+typedef struct hull {
+    uintptr_t begin, end;
+} hull;
+
+static void extend(hull *h, uintptr_t begin, uintptr_t end)
+{
+    h->begin = begin < h->begin ? begin : h->begin;
+    h->end = end > h->end ? end : h->end;
+}
+
+/* The usual group: outputs one behind the other, or before it, and inputs that are these or somewhere else. */
+static bool is_in_order(const kolo_piece *pieces, size_t count)
+{
+    bool forwards = true, backwards = true;
+    hull inputs = {.begin = UINTPTR_MAX}, outputs = {.begin = UINTPTR_MAX};
+    for (size_t i = 0; i < count; i++) {
+        uintptr_t in = (uintptr_t)pieces[i].input, out = (uintptr_t)pieces[i].output;
+        uintptr_t bytes = (uintptr_t)pieces[i].count * kolo_dtype_size(pieces[i].type);
+        if (bytes == 0)
+            continue;
+        forwards = forwards && out >= outputs.end;
+        backwards = backwards && out + bytes <= outputs.begin;
+        extend(&outputs, out, out + bytes);
+        if (in != out)
+            extend(&inputs, in, in + bytes);
+    }
+    bool apart = inputs.begin >= outputs.end || outputs.begin >= inputs.end;
+    return (forwards || backwards) && apart;
+}
+
+static kolo_status check_apart(const kolo_piece *pieces, size_t count)
+{
+    if (is_in_order(pieces, count))
+        return KOLO_OK;
+    span *memory = malloc(4 * count * sizeof(*memory)), *spans = memory, *other = memory + 2 * count;
+    if (memory == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
+    size_t used = list_spans(pieces, count, false, spans);
+    used += list_spans(pieces, count, true, spans + used);
+    while (run_end(spans, 0, used) < used) {
+        merge_runs(spans, other, used);
+        span *merged = other;
+        other = spans;
+        spans = merged;
+    }
+    kolo_status status = check_spans(spans, used);
+    free(memory);
+    return status;
+}
+
+/* ---- one by one --------------------------------------------------------------------------------------------- */
+
+/* The usual tensor, with nothing to refuse: contiguous memory of this type. */
+static inline bool is_plain(const kolo_tensor *tensor, kolo_dtype type, int64_t *count)
+{
+    enum { ELEMENT_BYTES_MAX = 16 };
+    int64_t product = 1;
+    if (tensor->data == NULL || tensor->shape == NULL || tensor->strides != NULL ||
+        tensor->device_type != KOLO_DEVICE_CPU || tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS ||
+        memcmp(&tensor->dtype, &type, sizeof(type)) != 0)
+        return false;
+    for (int32_t d = 0; d < tensor->ndim; d++)
+        if (tensor->shape[d] < 0 || __builtin_mul_overflow(product, tensor->shape[d], &product))
+            return false;
+    *count = product;
+    return product <= INT64_MAX / ELEMENT_BYTES_MAX;
+}
+
+/* Such a tensor in place, or two that are apart; of the type that the piece has already. */
+static inline bool read_plain(const kolo_args *args, kolo_piece *piece)
+{
+    kolo_dtype type = kolo_dtype_of(piece->type);
+    int64_t input_count;
+    if (!is_plain(&args->output, type, &piece->count))
+        return false;
+    piece->output = (char *)args->output.data + args->output.byte_offset;
+    piece->input = piece->output;
+    if (args->input.data == NULL)
+        return true;
+    if (!is_plain(&args->input, type, &input_count) || input_count != piece->count)
+        return false;
+    piece->input = (char *)args->input.data + args->input.byte_offset;
+    uintptr_t in = (uintptr_t)piece->input, out = (uintptr_t)piece->output;
+    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
+    return in + bytes <= out || out + bytes <= in;
+}
+
+static kolo_status refuse_piece(kolo_status status, size_t index)
+{
+    char detail[600];
+    snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
+    return kolo_fail(status, "tensor %zu of the group: %s", index, detail);
+}
+
+static kolo_status check_piece(const kolo_operation *operation, const kolo_args *given, const char *at, size_t index,
+                               int32_t size, int32_t rank, kolo_check_lists *lists)
+{
+    kolo_args copy;
+    const kolo_tensor *shape_of = NULL;
+    const kolo_args *args = (const kolo_args *)(const void *)at;
+    KOLO_TRY(kolo_args_read(args, &copy, &args));
+    if (args->struct_size != given->struct_size)
+        return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", index,
+                         args->struct_size, given->struct_size);
+    kolo_status status = kolo_check_piece(operation, args, size, rank, &lists->pieces[index], &shape_of);
+    if (status != KOLO_OK)
+        return refuse_piece(status, index);
+    lists->ndims[index] = shape_of->ndim;
+    lists->shapes[index] = shape_of->shape;
+    return KOLO_OK;
+}
+
+/* What is said once, of the first: its type can be scaled. So of others of its type there is less to look at. */
+kolo_status kolo_check_group(const kolo_args *given, const kolo_args *first, size_t count, int32_t size, int32_t rank,
+                             kolo_operation *operation, kolo_check_lists *lists)
+{
+    enum { AHEAD = 6 }; /* a prefetch reads nothing, so it may lie behind the last one */
+    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, first, size, operation));
+    /* Elements are as far apart as the caller's version of the struct is long. */
+    size_t stride = given->struct_size;
+    const char *at = (const char *)given;
+    for (size_t i = 0; i < count; i++, at += stride) {
+        const kolo_args *args = (const kolo_args *)(const void *)at;
+        kolo_piece *piece = &lists->pieces[i];
+        __builtin_prefetch(at + AHEAD * stride + offsetof(kolo_args, output));
+        if (i > 0)
+            piece->type = lists->pieces[0].type;
+        if (i == 0 || args->struct_size != sizeof(*args) || stride != sizeof(*args) || !read_plain(args, piece))
+            KOLO_TRY(check_piece(operation, given, at, i, size, rank, lists));
+        else {
+            lists->ndims[i] = args->output.ndim;
+            lists->shapes[i] = args->output.shape;
+        }
+    }
+    operation->piece_count = count;
+    return check_apart(lists->pieces, count);
+}
