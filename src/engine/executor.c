@@ -159,12 +159,13 @@ static bool is_published(const kolo_execution *run, const kolo_step *step)
 }
 
 /* `count` elements of a step, from where the operands point. */
-static void fold(const kolo_executor *executor, const kolo_step *step, const kolo_reduction *reduction, size_t outputs,
+static void fold(const kolo_executor *executor, bool publishes, const kolo_reduction *reduction, size_t outputs,
                  size_t inputs, int64_t count)
 {
     void **operands = executor->operands;
-    if (is_published(&executor->run, step))
-        kolo_publish(executor->run.publisher, operands[0], operands[outputs], (size_t)count * executor->element_bytes);
+    if (publishes)
+        kolo_publish_piece(executor->run.publisher, operands[0], operands[outputs],
+                           (size_t)count * executor->element_bytes);
     else
         kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
                          (size_t)count);
@@ -177,8 +178,8 @@ static int64_t number_of(const kolo_step *step)
     return writes_tensors ? step->dst_offset : step->kind == KOLO_STEP_FOLD ? step->b_offset : step->a_offset;
 }
 
-static void fold_parts(const kolo_executor *executor, const kolo_step *step, const kolo_reduction *reduction,
-                       size_t outputs, size_t inputs)
+static void fold_parts(const kolo_executor *executor, const kolo_step *step, bool publishes,
+                       const kolo_reduction *reduction, size_t outputs, size_t inputs)
 {
     const kolo_parts *parts = executor->run.parts;
     int64_t number = number_of(step), end = number + step->count, next;
@@ -189,7 +190,7 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, con
         for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] != NULL)
                 executor->operands[i] = (void *)(executor->rows[i][part->tensor] + at);
-        fold(executor, step, reduction, outputs, inputs, next - number);
+        fold(executor, publishes, reduction, outputs, inputs, next - number);
         for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] == NULL)
                 executor->operands[i] = (char *)executor->operands[i] + (size_t)(next - number) * element_bytes;
@@ -203,10 +204,15 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
     const kolo_reduction reduction = {
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
     size_t outputs = list_outputs(executor, step), inputs = list_inputs(executor, step, outputs);
+    bool publishes = is_published(run, step);
+    if (publishes)
+        kolo_publish_begin(run->publisher, (size_t)step->count * executor->element_bytes);
     if (run->parts == NULL)
-        fold(executor, step, &reduction, outputs, inputs, step->count);
+        fold(executor, publishes, &reduction, outputs, inputs, step->count);
     else
-        fold_parts(executor, step, &reduction, outputs, inputs);
+        fold_parts(executor, step, publishes, &reduction, outputs, inputs);
+    if (publishes)
+        kolo_publish_end(run->publisher);
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */

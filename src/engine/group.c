@@ -92,6 +92,46 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
     return KOLO_OK;
 }
 
+/* A grouped call whose tensors go together anyway: where nothing is packed, those of one type do, up to the limit. */
+static bool is_whole(const kolo_group_policy *policy, const kolo_request *request)
+{
+    const kolo_operation *operation = &request->operation;
+    int64_t left = policy->fusion_bytes;
+    if (!policy->is_shared || operation->collective != KOLO_ALLREDUCE)
+        return false;
+    for (size_t i = 0; i < operation->piece_count && left >= 0; i++) {
+        const kolo_piece *piece = &request->pieces[i];
+        if (piece->type != request->pieces[0].type)
+            return false;
+        left = piece_bytes(piece) <= left ? left - piece_bytes(piece) : -1;
+    }
+    return left >= 0;
+}
+
+static kolo_status form_whole(const kolo_group_policy *policy, kolo_request *request, uint32_t *next_number,
+                              kolo_group **first)
+{
+    size_t pieces = request->operation.piece_count;
+    kolo_group *group = malloc(sizeof(*group) + pieces * sizeof(kolo_member));
+    if (group == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
+    *group = (kolo_group){
+        .operation = request->operation,
+        .type = request->pieces[0].type,
+        .association = kolo_plan_association(KOLO_ALLREDUCE, 0, policy->size, true),
+    };
+    for (size_t i = 0; i < pieces; i++)
+        if (request->pieces[i].count > 0)
+            group->members[group->member_count++] = (kolo_member){.request = request, .piece = &request->pieces[i]};
+    if (group->member_count == 0) {
+        free(group);
+        return KOLO_OK;
+    }
+    group->number = (*next_number)++;
+    *first = group;
+    return KOLO_OK;
+}
+
 static kolo_group *group_create(const batch *all, size_t first, size_t members)
 {
     kolo_group *group = calloc(1, sizeof(*group) + members * sizeof(kolo_member));
@@ -150,6 +190,8 @@ kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *cons
         return KOLO_OK;
     if (pieces == 1 && count == 1)
         return form_single(policy, requests[0], next_number, first);
+    if (count == 1 && is_whole(policy, requests[0]))
+        return form_whole(policy, requests[0], next_number, first);
     batch all = {.members = malloc(pieces * sizeof(kolo_member)),
                  .items = malloc(pieces * sizeof(kolo_fusion_item)),
                  .associations = malloc(pieces * sizeof(kolo_association))};

@@ -25,7 +25,8 @@ typedef void (*kolo_copy_fn)(void *dst, const void *src, size_t bytes);
 
 typedef struct kolo_kernels {
     const char *name;
-    kolo_copy_fn copy, copy_around; /* around: by stores that bypass the caches, fenced at the end */
+    kolo_copy_fn copy, copy_around; /* around: by stores that bypass the caches; */
+    void (*end_around)(void);       /* the fence behind them */
     kolo_fold_fn fold[KOLO_DTYPE_COUNT][KOLO_REDUCE_OP_COUNT];
 } kolo_kernels;
 

@@ -10,15 +10,7 @@ enum { LEAST_BYTES = 4096, COMPARED_BYTES = 128 * 1024, INTERVAL_BYTES = 16 * 10
 /* Readers are not timed; where writing takes about as long, they are better off with what is in the caches. */
 #define CLEARLY_LESS 0.6
 
-static void copy(bool around, void *dst, const void *src, size_t bytes)
-{
-    if (around)
-        kolo_reduce_copy_around(dst, src, bytes);
-    else
-        kolo_reduce_copy(dst, src, bytes);
-}
-
-static void begin(kolo_publisher *publisher, kolo_publisher_phase phase)
+static void enter(kolo_publisher *publisher, kolo_publisher_phase phase)
 {
     publisher->phase = phase;
     publisher->bytes = 0;
@@ -33,36 +25,60 @@ static void judge(kolo_publisher *publisher)
     bool changes = better != publisher->around && publisher->doubts;
     publisher->doubts = better != publisher->around && !changes;
     publisher->around ^= changes;
-    begin(publisher, publisher->doubts ? KOLO_PUBLISH_THIS : KOLO_PUBLISH_ON);
+    enter(publisher, publisher->doubts ? KOLO_PUBLISH_THIS : KOLO_PUBLISH_ON);
 }
 
-static void compare(kolo_publisher *publisher, void *dst, const void *src, size_t bytes)
+static void count_timed(kolo_publisher *publisher)
 {
-    int64_t start_ns = publisher->now_ns();
-    copy(publisher->around ^ (publisher->phase == KOLO_PUBLISH_THAT), dst, src, bytes);
-    publisher->spent += publisher->now_ns() - start_ns;
-    publisher->bytes += bytes;
+    publisher->spent += publisher->now_ns() - publisher->now.start_ns;
+    publisher->bytes += publisher->now.bytes;
     if (publisher->bytes < COMPARED_BYTES)
         return;
     publisher->ns[publisher->phase] = (double)publisher->spent / (double)publisher->bytes;
     if (publisher->phase == KOLO_PUBLISH_THIS)
-        begin(publisher, KOLO_PUBLISH_THAT);
+        enter(publisher, KOLO_PUBLISH_THAT);
     else
         judge(publisher);
 }
 
+static void count(kolo_publisher *publisher)
+{
+    publisher->bytes += publisher->now.bytes;
+    if (publisher->bytes >= INTERVAL_BYTES)
+        enter(publisher, KOLO_PUBLISH_THIS);
+}
+
+void kolo_publish_begin(kolo_publisher *publisher, size_t bytes)
+{
+    bool is_short = publisher->now_ns == NULL || bytes < LEAST_BYTES;
+    publisher->now.bytes = bytes;
+    publisher->now.around = !is_short && publisher->around ^ (publisher->phase == KOLO_PUBLISH_THAT);
+    publisher->now.timed = !is_short && publisher->phase != KOLO_PUBLISH_ON;
+    if (publisher->now.timed)
+        publisher->now.start_ns = publisher->now_ns();
+}
+
+void kolo_publish_piece(const kolo_publisher *publisher, void *dst, const void *src, size_t bytes)
+{
+    if (publisher->now.around)
+        kolo_reduce_copy_around(dst, src, bytes);
+    else
+        kolo_reduce_copy(dst, src, bytes);
+}
+
+void kolo_publish_end(kolo_publisher *publisher)
+{
+    if (publisher->now.around)
+        kolo_reduce_end_around();
+    if (publisher->now.timed)
+        count_timed(publisher);
+    else if (publisher->now_ns != NULL && publisher->now.bytes >= LEAST_BYTES)
+        count(publisher);
+}
+
 void kolo_publish(kolo_publisher *publisher, void *dst, const void *src, size_t bytes)
 {
-    if (publisher->now_ns == NULL || bytes < LEAST_BYTES) {
-        kolo_reduce_copy(dst, src, bytes);
-        return;
-    }
-    if (publisher->phase != KOLO_PUBLISH_ON) {
-        compare(publisher, dst, src, bytes);
-        return;
-    }
-    copy(publisher->around, dst, src, bytes);
-    publisher->bytes += bytes;
-    if (publisher->bytes >= INTERVAL_BYTES)
-        begin(publisher, KOLO_PUBLISH_THIS);
+    kolo_publish_begin(publisher, bytes);
+    kolo_publish_piece(publisher, dst, src, bytes);
+    kolo_publish_end(publisher);
 }

@@ -28,9 +28,17 @@ typedef struct kolo_publisher {
     size_t bytes;  /* in this phase */
     double ns[2];  /* per byte, in the first two phases */
     int64_t spent; /* ns in this phase */
+    struct {       /* the copy that has begun */
+        size_t bytes;
+        bool around, timed;
+        int64_t start_ns;
+    } now;
 } kolo_publisher;
 
-/* As kolo_reduce_copy, but dst is not src. */
+/* A copy of so many bytes, in pieces that go the same way; or in one. As kolo_reduce_copy, but dst is not src. */
+void kolo_publish_begin(kolo_publisher *publisher, size_t bytes);
+void kolo_publish_piece(const kolo_publisher *publisher, void *dst, const void *src, size_t bytes);
+void kolo_publish_end(kolo_publisher *publisher);
 void kolo_publish(kolo_publisher *publisher, void *dst, const void *src, size_t bytes);
 
 #endif

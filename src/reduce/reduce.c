@@ -124,6 +124,11 @@ void kolo_reduce_copy_around(void *dst, const void *src, size_t bytes)
         active->copy_around(dst, src, bytes);
 }
 
+void kolo_reduce_end_around(void)
+{
+    active->end_around();
+}
+
 void kolo_reduce_scale(kolo_dtype_id type, double factor, void *dst, const void *src, size_t count)
 {
     const kolo_reduction reduction = {.type = type, .op = KOLO_SUM, .final = true, .postscale = factor};

@@ -143,6 +143,42 @@ static void tensors_of_one_request__are_members_of_their_own(void **state)
     release_all(requests, 2);
 }
 
+static void expect_same(const kolo_group *a, const kolo_group *b)
+{
+    for (; a != NULL && b != NULL; a = a->next, b = b->next) {
+        assert_int_equal(a->number, b->number);
+        assert_int_equal(a->type, b->type);
+        assert_int_equal(a->association, b->association);
+        assert_int_equal(a->member_count, b->member_count);
+        assert_memory_equal(a->members, b->members, a->member_count * sizeof(a->members[0]));
+    }
+    assert_true(a == NULL && b == NULL);
+}
+
+/* Alone in its batch, a grouped call is not planned tensor by tensor, where memory is shared; with the same result. */
+static void one_request__makes_the_groups_that_it_makes_beside_another(void **state)
+{
+    (void)state;
+    kolo_request *requests[2] = {made_group("g", 6, 0),
+                                 made_request(&(made_options){.operation.collective = KOLO_BARRIER})};
+    for (int shared = 0; shared <= 1; shared++)
+        for (int type = 0; type <= 1; type++)
+            for (int64_t limit = 0; limit <= 4 * (0 + 1 + 2 + 3 + 4 + 5); limit += 4) {
+                kolo_group_policy with = policy;
+                uint32_t numbers[2] = {3, 3};
+                with.is_shared = shared != 0;
+                with.fusion_bytes = limit;
+                requests[0]->pieces[3].type = type != 0 ? KOLO_DTYPE_INT32 : KOLO_DTYPE_FLOAT32;
+                kolo_group *alone = form(&with, requests, 1, &numbers[0]),
+                           *beside = form(&with, requests, 2, &numbers[1]);
+                expect_same(alone, beside);
+                assert_int_equal(numbers[0], numbers[1]);
+                free_groups(alone);
+                free_groups(beside);
+            }
+    release_all(requests, 2);
+}
+
 /* A tensor's class must not depend on what it is fused with: bits would. */
 static void association__is_that_of_the_tensor_alone(void **state)
 {
@@ -219,6 +255,7 @@ int main(void)
         cmocka_unit_test(empty_tensors__join_no_group),
         cmocka_unit_test(limit__opens_the_next_group),
         cmocka_unit_test(tensors_of_one_request__are_members_of_their_own),
+        cmocka_unit_test(one_request__makes_the_groups_that_it_makes_beside_another),
         cmocka_unit_test(association__is_that_of_the_tensor_alone),
         cmocka_unit_test(no_memory__leaves_no_groups),
         cmocka_unit_test(memory__grows_and_is_kept),

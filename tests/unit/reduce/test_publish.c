@@ -104,6 +104,25 @@ static void publish__short_copies_and_no_clock(void **state)
     assert_int_equal(readings, 0);
 }
 
+/* They are one copy: short ones go its way, and only the ends of it are timed. */
+static void publish__in_pieces(void **state)
+{
+    (void)state;
+    enum { PIECE = 300 };
+    kolo_publisher publisher;
+    set_up(&publisher, 300, 1000);
+    for (int i = 0; i < 5; i++) {
+        memset(target, 0, sizeof(target));
+        kolo_publish_begin(&publisher, BYTES);
+        for (size_t at = 0; at < BYTES; at += PIECE)
+            kolo_publish_piece(&publisher, target + at, source + at, BYTES - at < PIECE ? BYTES - at : PIECE);
+        kolo_publish_end(&publisher);
+        assert_memory_equal(target, source, BYTES);
+    }
+    assert_true(publisher.around);
+    assert_int_equal(readings, 2 * 4);
+}
+
 static void publish__all_sizes_both_ways(void **state)
 {
     (void)state;
@@ -124,6 +143,7 @@ int main(void)
         cmocka_unit_test(publish__changes_over_and_back),
         cmocka_unit_test(publish__one_disturbed_comparison_changes_nothing),
         cmocka_unit_test(publish__short_copies_and_no_clock),
+        cmocka_unit_test(publish__in_pieces),
         cmocka_unit_test(publish__all_sizes_both_ways),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
