@@ -149,6 +149,19 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_a
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 
+/* An all-reduce that is done again and again, as MPI_Allreduce_init makes one: of `count` tensors like
+ * kolo_grouped_allreduce, or of one like kolo_allreduce, checked and described once. args[0].name must be given; by it
+ * the ranks match, whether they prepared the operation or not. args and what they point to may go after the call, but the
+ * tensors stay where they are until kolo_request_free. Nothing begins yet: kolo_wait and kolo_test would answer
+ * KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. [any] */
+KOLO_NODISCARD KOLO_API kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count,
+                                                 kolo_request **request);
+
+/* Starts a prepared operation; then kolo_wait or kolo_test tell when it is over, and it can be started again. KOLO_ERR_STATE
+ * while it is under way (its callback is part of it), and when its context is gone. Not concurrently with another call on
+ * the same request. [any] */
+KOLO_NODISCARD KOLO_API kolo_status kolo_start(kolo_request *request);
+
 /* Which part of count elements is rank's: the first count % size ranks get one element more. Pure. [any] */
 KOLO_API void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count);
 
@@ -247,6 +260,8 @@ typedef struct kolo_api {
     const char *(*status_name)(kolo_status status);
     const char *(*status_text)(kolo_status status);
     const char *(*version)(void);
+    kolo_status (*prepare)(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request);
+    kolo_status (*start)(kolo_request *request);
 } kolo_api;
 
 /* The table, or NULL (with kolo_last_error) where this library can't serve abi_major, or has a minor below

@@ -106,11 +106,26 @@ static kolo_status no_request(const char *operation, const char *message)
     return status;
 }
 
+/* kolo_prepare made it, and nothing has begun that could end. */
+static bool is_unstarted(const kolo_request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) == KOLO_REQUEST_PREPARED;
+}
+
+static kolo_status refuse_unstarted(const kolo_request *request)
+{
+    char title[KOLO_TITLE_BYTES];
+    return about(request, kolo_fail(KOLO_ERR_STATE, "%s was prepared, but not started: call kolo_start first",
+                                    kolo_request_title(request->name, title)));
+}
+
 kolo_status kolo_test(kolo_request *request, int *done)
 {
     kolo_error_clear();
     if (request == NULL || done == NULL)
         return no_request("test", "kolo_test needs a request and somewhere to put the answer");
+    if (is_unstarted(request))
+        return refuse_unstarted(request);
     bool over = kolo_request_is_done(request);
     *done = over ? 1 : 0;
     if (over)
@@ -126,6 +141,8 @@ kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
     kolo_error_clear();
     if (request == NULL)
         return no_request("wait", "kolo_wait needs a request");
+    if (is_unstarted(request))
+        return refuse_unstarted(request);
     kolo_status status = KOLO_OK;
     if (!kolo_request_is_done(request)) {
         status = check_process(request);

@@ -12,6 +12,7 @@ enum { SHELLS = 64 };
 
 static kolo_context shells[SHELLS];
 static _Atomic uint32_t next_shell;
+static _Atomic uint64_t incarnations;
 
 /* One page that the kernel empties in a forked child: cheaper to ask than getpid(), and no fork handler is installed.
  */
@@ -52,6 +53,7 @@ kolo_context *kolo_context_take(void)
         if (atomic_compare_exchange_strong(&ctx->state, &expected, KOLO_CONTEXT_STARTING)) {
             memset((char *)ctx + sizeof(ctx->state), 0, sizeof(*ctx) - sizeof(ctx->state));
             ctx->process = kolo_process_number();
+            ctx->incarnation = atomic_fetch_add(&incarnations, 1);
             return ctx;
         }
     }

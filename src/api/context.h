@@ -22,7 +22,8 @@ typedef enum kolo_context_state {
 
 struct kolo_context {
     _Atomic uint32_t state;
-    uint64_t process; /* of kolo_init; a forked child's is another */
+    uint64_t process;     /* of kolo_init; a forked child's is another */
+    uint64_t incarnation; /* of this shell and all others: no two have the same */
     kolo_config config;
     kolo_log log;
     kolo_job job;

@@ -1,6 +1,7 @@
 /* operations.c - the collective calls: check, make a request, queue it, and wait where asked to. */
 #include "api/check.h"
 #include "api/context.h"
+#include "api/submit.h"
 #include "base/clock.h"
 #include "base/error.h"
 #include "plan/slice.h"
@@ -13,16 +14,15 @@
  * bounds how many names the negotiation has to know. Equal names queue behind each other, so the order holds. */
 enum { UNNAMED_NAMES = 64 };
 
-/* Adds what only this layer knows to the error that a check has set. */
-static kolo_status failed(kolo_status status, kolo_collective collective)
+kolo_status kolo_submit_failed(kolo_status status, kolo_collective collective)
 {
     kolo_error *error = kolo_error_current();
-    snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
+    if (status != KOLO_OK && error->operation[0] == '\0')
+        snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
     return status;
 }
 
-/* The same for the name, once it is known that it can be read. */
-static kolo_status named(kolo_status status, const char *name)
+kolo_status kolo_submit_named(kolo_status status, const char *name)
 {
     kolo_error *error = kolo_error_current();
     if (status != KOLO_OK && name != NULL && error->tensor[0] == '\0')
@@ -101,25 +101,32 @@ static kolo_status queue(kolo_context *ctx, const kolo_request_spec *spec, kolo_
     return status;
 }
 
-static kolo_status submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation,
-                          const kolo_piece *pieces, const int32_t *ndims, const int64_t *const *shapes,
-                          kolo_request **request)
+kolo_request_spec kolo_submit_spec(const kolo_context *ctx, const kolo_args *args, const kolo_operation *operation)
 {
-    if (request == NULL &&
-        kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
-        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: pass a request, not NULL");
-    char unnamed[4];
-    kolo_request_spec spec = {
-        .name = args->name != NULL ? args->name : unnamed_name(ctx, unnamed),
+    return (kolo_request_spec){
+        .name = args->name,
         .operation = *operation,
-        .pieces = pieces,
-        .ndims = ndims,
-        .shapes = shapes,
         .timeout_ns = args->timeout_ns != 0 ? args->timeout_ns : ctx->config.timeout_ns,
         .flags = args->flags,
         .done = args->done,
         .user = args->user,
     };
+}
+
+kolo_status kolo_submit(kolo_context *ctx, const kolo_args *args, const kolo_operation *operation,
+                        const kolo_piece *pieces, const int32_t *ndims, const int64_t *const *shapes,
+                        kolo_request **request)
+{
+    if (request == NULL &&
+        kolo_driver_is_inside(ctx->driver)) /* before it is queued: then its memory would be Kolo's */
+        return kolo_fail(KOLO_ERR_STATE, "a completion callback must not wait: pass a request, not NULL");
+    char unnamed[4];
+    kolo_request_spec spec = kolo_submit_spec(ctx, args, operation);
+    spec.pieces = pieces;
+    spec.ndims = ndims;
+    spec.shapes = shapes;
+    if (args->name == NULL)
+        spec.name = unnamed_name(ctx, unnamed);
     bool is_queued;
     kolo_status status;
     if (request == NULL)
@@ -140,7 +147,7 @@ static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, co
     KOLO_TRY(kolo_check_operation(collective, args, ctx->job.size, &operation));
     KOLO_TRY(kolo_check_piece(&operation, args, ctx->job.size, ctx->job.rank, &piece, &shape_of));
     operation.piece_count = 1;
-    return submit(ctx, args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
+    return kolo_submit(ctx, args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
 }
 
 static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo_args *given, kolo_request **request)
@@ -149,7 +156,7 @@ static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo
     const kolo_args *args;
     KOLO_TRY(kolo_args_read(given, &copy, &args));
     const char *name = args->name; /* args may be gone when the operation is over */
-    return named(run_checked(ctx, collective, args, request), name);
+    return kolo_submit_named(run_checked(ctx, collective, args, request), name);
 }
 
 static kolo_status run_named(kolo_context *ctx, kolo_collective collective, const kolo_args *args,
@@ -159,8 +166,7 @@ static kolo_status run_named(kolo_context *ctx, kolo_collective collective, cons
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run(ctx, collective, args, request);
-    /* A named operation has its name in the error already where the engine made it. */
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, collective);
+    return kolo_submit_failed(status, collective);
 }
 
 kolo_status kolo_allreduce(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -195,8 +201,8 @@ static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_r
     const char *name = args->name;
     kolo_status status = kolo_check_operation(KOLO_BARRIER, args, ctx->job.size, &operation);
     if (status == KOLO_OK)
-        status = submit(ctx, args, &operation, NULL, NULL, NULL, request);
-    return named(status, name);
+        status = kolo_submit(ctx, args, &operation, NULL, NULL, NULL, request);
+    return kolo_submit_named(status, name);
 }
 
 kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -205,49 +211,7 @@ kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request 
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run_barrier(ctx, args, request);
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_BARRIER);
-}
-
-/* ---- groups ------------------------------------------------------------------------------------------------- */
-
-static bool reserve_lists(kolo_check_lists *lists, size_t count)
-{
-    char *memory = malloc(count * (sizeof(*lists->pieces) + sizeof(*lists->shapes) + sizeof(*lists->ndims)));
-    lists->pieces = (kolo_piece *)(void *)memory;
-    lists->shapes = (const int64_t **)(void *)(memory + count * sizeof(*lists->pieces));
-    lists->ndims = (int32_t *)(void *)(memory + count * (sizeof(*lists->pieces) + sizeof(*lists->shapes)));
-    return memory != NULL;
-}
-
-static kolo_status run_group(kolo_context *ctx, const kolo_args *given, size_t count, kolo_request **request)
-{
-    if (given == NULL || count == 0 || count > KOLO_PIECES_MAX)
-        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count,
-                         given == NULL ? ", and args is NULL" : "");
-    kolo_args copy;
-    const kolo_args *first;
-    kolo_check_lists lists;
-    kolo_operation operation;
-    KOLO_TRY(kolo_args_read(given, &copy, &first));
-    const char *name = first->name;
-    kolo_status status = KOLO_OK;
-    if (!reserve_lists(&lists, count))
-        status = kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
-    if (status == KOLO_OK)
-        status = kolo_check_group(given, first, count, ctx->job.size, ctx->job.rank, &operation, &lists);
-    if (status == KOLO_OK)
-        status = submit(ctx, first, &operation, lists.pieces, lists.ndims, lists.shapes, request);
-    free(lists.pieces);
-    return named(status, name);
-}
-
-kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
-{
-    kolo_error_clear();
-    kolo_status status = kolo_context_check(ctx);
-    if (status == KOLO_OK)
-        status = run_group(ctx, args, count, request);
-    return status == KOLO_OK || kolo_error_current()->operation[0] != '\0' ? status : failed(status, KOLO_ALLREDUCE);
+    return kolo_submit_failed(status, KOLO_BARRIER);
 }
 
 void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count)

@@ -32,6 +32,8 @@ static const kolo_api table = {
     .status_name = kolo_status_name,
     .status_text = kolo_status_text,
     .version = kolo_version,
+    .prepare = kolo_prepare,
+    .start = kolo_start,
 };
 
 /* What was released stays where it is: 1.0. New entries go to the end, with a new assert. */
@@ -64,6 +66,8 @@ FROZEN(request_error, 21);
 FROZEN(status_name, 22);
 FROZEN(status_text, 23);
 FROZEN(version, 24);
+FROZEN(prepare, 25);
+FROZEN(start, 26);
 
 const kolo_api *kolo_get_api(uint32_t abi_major, uint32_t min_minor)
 {

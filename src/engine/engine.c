@@ -55,6 +55,8 @@ static void settle_count(kolo_engine *engine)
 
 bool kolo_engine_submit(kolo_engine *engine, kolo_request *request)
 {
+    if (request->entry != NULL)
+        kolo_entry_prefetch(request->entry);
     kolo_request_retain(request);
     atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
     if (kolo_mpsc_push(engine->queue, request))

@@ -176,7 +176,9 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
 
 kolo_status kolo_negotiation_submit(kolo_negotiation *negotiation, kolo_request *request)
 {
-    kolo_entry *entry = kolo_registry_get(&negotiation->registry, request->name);
+    kolo_entry *entry = request->entry; /* since it was submitted before; entries stay */
+    if (entry == NULL)
+        entry = kolo_registry_get(&negotiation->registry, request->name);
     if (entry == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", request->name);
     request->next_same_name = NULL;

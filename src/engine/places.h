@@ -23,9 +23,9 @@ bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operatio
 bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces);
 
 /* Posts. False: not all tensors lie in the own heap, or it has no room for the list, and nothing was posted. *places:
- * the name's, made for a group if NULL. */
+ * the name's, made for a group if NULL. serial: with the same one, pieces are the same; 0: they may be others. */
 bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *pieces, kolo_places **places);
+                            const kolo_piece *pieces, uint64_t serial, kolo_places **places);
 
 /* Once complete: where all ranks' tensors lie, in full coordinates (plan/schedule.h). KOLO_ERR_PROTOCOL: a rank's
  * tensor would lie outside of its heap. And the flags of the schedule, a line of KOLO_FLAG_COUNT for each rank, which

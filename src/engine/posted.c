@@ -241,7 +241,7 @@ bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request
     request->post = kolo_entry_post(entry);
     if (entry->way == KOLO_WAY_VALUE)
         kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
-    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece,
+    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece, request->serial,
                                      &request->entry->places))
         return false;
     kolo_posted_add(&engine->posted, request);

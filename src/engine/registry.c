@@ -41,6 +41,8 @@ kolo_entry *kolo_registry_find(kolo_registry *registry, const char *name)
     if (last != NULL)
         last->next_found = entry;
     registry->last_found = entry;
+    if (entry->next_found != NULL)
+        kolo_entry_prefetch(entry->next_found);
     return entry;
 }
 

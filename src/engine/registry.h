@@ -20,31 +20,41 @@
 
 #define KOLO_NO_SLOT UINT32_MAX
 
+/* What a round on the board needs lies together at the end, beside the name: of thousands of tensors, in two cache lines
+ * each. */
 typedef struct kolo_entry {
-    struct kolo_entry *next_found; /* what was looked up after it the last time */
-    uint32_t slot;                 /* KOLO_NO_SLOT until first agreed */
-    uint8_t *agreed;               /* the description behind the slot */
-    size_t agreed_size;
-    kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
-    bool announced;            /* head is in `have` or was forwarded */
-    bool forwarded;            /* this subtree is complete; the root's word is awaited */
-    kolo_way way;              /* of operations as agreed (board.h) */
-    kolo_cell cell;
-    kolo_places *places;             /* of a group that goes by place; or NULL */
-    bool posted;                     /* head was posted to all instead of reported */
-    uint64_t round;                  /* of head: operations on this name that are over, plus one */
-    struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
-    bool watched;
-    uint32_t have;                            /* bit 0: this rank; bit 1+i: child i */
-    bool has_private;                         /* of those who described, some rank's tensor lies in its own memory */
-    uint32_t unchanged;                       /* those of `have` that named the slot instead of describing */
+    UT_hash_handle hh;
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */
     size_t variant_count;
-    int64_t since_ns; /* when `have` became non-zero */
+    int64_t since_ns;                /* when `have` became non-zero */
+    uint32_t have;                   /* bit 0: this rank; bit 1+i: child i */
+    uint32_t unchanged;              /* those of `have` that named the slot instead of describing */
+    struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
+    kolo_places *places;             /* of a group that goes by place; or NULL */
+    struct kolo_entry *next_found;   /* what was looked up after it the last time */
+    uint8_t *agreed;                 /* the description behind the slot */
+    size_t agreed_size;
+    kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
+    uint64_t round;            /* of head: operations on this name that are over, plus one */
+    uint32_t slot;             /* KOLO_NO_SLOT until first agreed */
+    kolo_way way;              /* of operations as agreed (board.h) */
+    kolo_cell cell;
+    bool announced; /* head is in `have` or was forwarded */
+    bool forwarded; /* this subtree is complete; the root's word is awaited */
+    bool posted;    /* head was posted to all instead of reported */
+    bool watched;
+    bool has_private; /* of those who described, some rank's tensor lies in its own memory */
     bool warned;      /* about the stall, this round */
-    UT_hash_handle hh;
     char name[];
 } kolo_entry;
+
+/* A round on it is about to begin. */
+static inline void kolo_entry_prefetch(const kolo_entry *entry)
+{
+    enum { LINE_BYTES = 64 };
+    __builtin_prefetch(&entry->next_found, 1);
+    __builtin_prefetch((const char *)&entry->next_found + LINE_BYTES, 1);
+}
 
 typedef struct kolo_registry {
     kolo_entry *by_name;

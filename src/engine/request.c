@@ -116,9 +116,22 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, k
     kolo_request *made = make_small(spec, name_bytes);
     if (made == NULL)
         KOLO_TRY(make_large(spec, name_bytes, &made));
+    made->timeout_ns = spec->timeout_ns;
     made->deadline_ns = deadline_of(spec->timeout_ns, now_ns);
     *request = made;
     return KOLO_OK;
+}
+
+void kolo_request_renew(kolo_request *request, int64_t now_ns)
+{
+    free(request->error);
+    request->error = NULL;
+    request->status = KOLO_OK;
+    request->deadline_ns = deadline_of(request->timeout_ns, now_ns);
+    request->pieces_left = request->operation.piece_count;
+    request->running = request->asked = request->posted = false;
+    atomic_store_explicit(&request->waited, 0, memory_order_relaxed);
+    atomic_store_explicit(&request->state, KOLO_REQUEST_PENDING, memory_order_release);
 }
 
 void kolo_request_retain(kolo_request *request)

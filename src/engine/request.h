@@ -1,8 +1,10 @@
 /* request.h - one submitted operation: what it is, whose memory it uses, and how it ended.
  *
- *     PENDING ──► FINISHING ──► DONE
- *                 result set,   waiters may return
- *                 callback runs
+ *     PREPARED ──► PENDING ──► FINISHING ──► DONE
+ *                     ▲        result set,   waiters may return
+ *                     │        callback runs  │
+ *                     └── started again ──────┘
+ * Most begin as PENDING and are started once.
  *
  * Two parties hold references: the user's handle and the engine. The user may let go at any time; the memory named
  * in the pieces is the engine's until DONE. */
@@ -17,7 +19,12 @@
  * begin with '#' are Kolo's own; "#0", "#1", ... those of operations that were given none. */
 #define KOLO_FAREWELL "#finalize"
 
-typedef enum kolo_request_state { KOLO_REQUEST_PENDING, KOLO_REQUEST_FINISHING, KOLO_REQUEST_DONE } kolo_request_state;
+typedef enum kolo_request_state {
+    KOLO_REQUEST_PENDING,
+    KOLO_REQUEST_FINISHING,
+    KOLO_REQUEST_DONE,
+    KOLO_REQUEST_PREPARED
+} kolo_request_state;
 
 struct kolo_request {
     _Atomic uint32_t state;  /* kolo_request_state */
@@ -32,11 +39,15 @@ struct kolo_request {
     kolo_status status;
     kolo_error *error;   /* NULL, or owned */
     int64_t deadline_ns; /* INT64_MAX: none */
+    int64_t timeout_ns;  /* <= 0: none */
     uint64_t flags;
     kolo_done_fn done;
     void *user;
-    struct kolo_driver *driver; /* whoever can make it progress; NULL under the simulator */
-    uint64_t process;           /* that submitted it; a forked child's is another */
+    struct kolo_driver *driver;   /* whoever can make it progress; NULL under the simulator */
+    uint64_t process;             /* that submitted it; a forked child's is another */
+    uint64_t serial;              /* of one that can be started again: no other has it; else 0 */
+    struct kolo_context *context; /* of such a one: where, and which of those that have been there */
+    uint64_t incarnation;
     /* The engine's own. */
     struct kolo_entry *entry; /* of its name, once taken from the queue */
     size_t pieces_left;
@@ -67,6 +78,8 @@ void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec);
 
 /* With one reference, the caller's; its deadline counts from now_ns. KOLO_ERR_INVALID when the description is too long. */
 KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request);
+/* Makes one that is PREPARED or DONE ready to be submitted again, as if it had just been made. */
+void kolo_request_renew(kolo_request *request, int64_t now_ns);
 void kolo_request_retain(kolo_request *request);
 void kolo_request_release(kolo_request *request);
 
@@ -81,6 +94,11 @@ static inline const kolo_piece *kolo_request_piece(const kolo_request *request)
 enum { KOLO_TITLE_BYTES = 128 };
 char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES]);
 const char *kolo_request_given_name(const char *name);
+
+static inline bool kolo_request_is_under_way(const kolo_request *request)
+{
+    return atomic_load_explicit(&request->state, memory_order_acquire) <= KOLO_REQUEST_FINISHING;
+}
 
 static inline bool kolo_request_is_done(const kolo_request *request)
 {

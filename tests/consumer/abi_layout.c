@@ -12,7 +12,7 @@
     X(size) X(abi_major) X(abi_minor) X(init) X(finalize) X(rank) X(world_size) X(local_rank) X(local_size)            \
     X(allreduce) X(broadcast) X(reduce_scatter) X(allgather) X(barrier) X(grouped_allreduce) X(slice) X(test) X(wait)  \
     X(request_free) X(progress) X(completion_fd) X(alloc) X(free) X(last_error) X(request_error) X(status_name)        \
-    X(status_text) X(version)
+    X(status_text) X(version) X(prepare) X(start)
 
 /* A function a struct: `type` is the struct in question. */
 #define PRINT_FIELD(field) printf(", \"%s\": [%zu, %zu]", #field, offsetof(type, field), sizeof(((type *)0)->field));

@@ -117,6 +117,8 @@ class kolo_api(Structure):
         ("status_name", _TEXT),
         ("status_text", _TEXT),
         ("version", CFUNCTYPE(c_char_p)),
+        ("prepare", CFUNCTYPE(c_int, c_void_p, POINTER(kolo_args), c_size_t, POINTER(c_void_p))),
+        ("start", CFUNCTYPE(c_int, c_void_p)),
     ]
 
 

@@ -59,6 +59,12 @@ class Operations(EngineCase):
                 with self.subTest(tls=tls, ranks=ranks):
                     self.check(ranks, batch, stride, KOLO_TRANSPORT="ucx", KOLO_UCX_TLS=tls)
 
+    def test_prepared(self):
+        for ranks, turns in ((1, 30), (2, 300), (3, 200), (4, 60), (5, 60), (10, 10)):
+            with self.subTest(ranks=ranks):
+                self.passes(ranks, "prepared", turns)
+        self.passes(3, "prepared", 100, KOLO_TRANSPORT="ucx")
+
     def test_other_limits(self):
         for variables in ({"KOLO_QUEUE_DEPTH": 16}, {"KOLO_GROUPS_IN_FLIGHT": 1}, {"KOLO_GROUPS_IN_FLIGHT": 64},
                           {"KOLO_SPIN": "1ms"}, {"KOLO_SPIN": "0", "KOLO_BIND": "none"}):

@@ -21,7 +21,7 @@ static bool post_at(world *w, int32_t rank, kolo_collective collective, size_t i
                         .output = (void *)((uintptr_t)w->heaps[rank] + output),
                         .count = count,
                         .type = KOLO_DTYPE_FLOAT32};
-    return kolo_board_write_place(&w->boards[rank], &post, &operation, &piece, NULL);
+    return kolo_board_write_place(&w->boards[rank], &post, &operation, &piece, 0, NULL);
 }
 
 static void place__must_lie_in_the_own_heap(void **state)
@@ -144,7 +144,7 @@ static bool post_group(world *w, int32_t rank, uint64_t round, size_t moved, kol
     list_pieces(w, rank, moved, pieces);
     operation.piece_count = TENSORS;
     w->allocates = rank;
-    return kolo_board_write_place(&w->boards[rank], &post, &operation, pieces, places);
+    return kolo_board_write_place(&w->boards[rank], &post, &operation, pieces, 0, places);
 }
 
 static kolo_status read_group(world *w, uint64_t round, kolo_places *places, const kolo_parts **parts)

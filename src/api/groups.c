@@ -1,0 +1,136 @@
+/* groups.c - calls of several tensors: at once, or prepared to be started again and again. */
+#include "api/check.h"
+#include "api/context.h"
+#include "api/submit.h"
+#include "base/clock.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* What args say. The name is not looked at until it is known that it can be. */
+typedef struct group {
+    const kolo_args *first;
+    kolo_args copy; /* where first points, if args are of another version */
+    kolo_operation operation;
+    kolo_check_lists lists; /* owned: by group_free */
+} group;
+
+static void group_free(group *g)
+{
+    free(g->lists.pieces); /* and with it the others */
+}
+
+static bool reserve_lists(kolo_check_lists *lists, size_t count)
+{
+    char *memory = malloc(count * (sizeof(*lists->pieces) + sizeof(*lists->shapes) + sizeof(*lists->ndims)));
+    lists->pieces = (kolo_piece *)(void *)memory;
+    lists->shapes = (const int64_t **)(void *)(memory + count * sizeof(*lists->pieces));
+    lists->ndims = (int32_t *)(void *)(memory + count * (sizeof(*lists->pieces) + sizeof(*lists->shapes)));
+    return memory != NULL;
+}
+
+static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args *given, size_t count)
+{
+    *g = (group){0};
+    if (given == NULL || count == 0 || count > KOLO_PIECES_MAX)
+        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count,
+                         given == NULL ? ", and args is NULL" : "");
+    KOLO_TRY(kolo_args_read(given, &g->copy, &g->first));
+    kolo_status status = reserve_lists(&g->lists, count)
+                             ? KOLO_OK
+                             : kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
+    if (status == KOLO_OK)
+        status = kolo_check_group(given, g->first, count, ctx->job.size, ctx->job.rank, &g->operation, &g->lists);
+    return kolo_submit_named(status, g->first->name);
+}
+
+kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    group g = {0};
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK)
+        status = group_read(&g, ctx, args, count);
+    if (status == KOLO_OK) {
+        const char *name = g.first->name; /* args may be gone when the operation is over */
+        status = kolo_submit(ctx, g.first, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
+        status = kolo_submit_named(status, name);
+    }
+    group_free(&g);
+    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+}
+
+/* ---- prepared ----------------------------------------------------------------------------------------------- */
+
+static kolo_status make_prepared(kolo_context *ctx, const group *g, kolo_request **request)
+{
+    static _Atomic uint64_t serials;
+    if (g->first->name == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "a prepared operation needs a name: ranks may start theirs in any order");
+    kolo_request_spec spec = kolo_submit_spec(ctx, g->first, &g->operation);
+    kolo_request *made;
+    spec.pieces = g->lists.pieces;
+    spec.ndims = g->lists.ndims;
+    spec.shapes = g->lists.shapes;
+    KOLO_TRY(kolo_request_create(&spec, 0, &made));
+    made->driver = ctx->driver;
+    made->process = ctx->process;
+    made->context = ctx;
+    made->incarnation = ctx->incarnation;
+    made->serial = atomic_fetch_add(&serials, 1) + 1;
+    atomic_store(&made->state, KOLO_REQUEST_PREPARED);
+    *request = made;
+    return KOLO_OK;
+}
+
+kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    group g = {0};
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK && request == NULL)
+        status = kolo_fail(KOLO_ERR_INVALID, "kolo_prepare needs somewhere to put the request");
+    if (status == KOLO_OK)
+        status = group_read(&g, ctx, args, count);
+    if (status == KOLO_OK)
+        status = kolo_submit_named(make_prepared(ctx, &g, request), g.first->name);
+    group_free(&g);
+    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+}
+
+static kolo_status refuse_start(const kolo_request *request, kolo_status status, const char *why)
+{
+    char title[KOLO_TITLE_BYTES];
+    kolo_status failed = kolo_fail(status, "%s cannot be started: %s", kolo_request_title(request->name, title), why);
+    return kolo_submit_named(failed, kolo_request_given_name(request->name));
+}
+
+static kolo_status check_start(const kolo_request *request)
+{
+    if (request->serial == 0)
+        return refuse_start(request, KOLO_ERR_INVALID,
+                            "its call did that; kolo_prepare makes what can be started again");
+    if (kolo_request_is_under_way(request))
+        return refuse_start(request, KOLO_ERR_STATE, "it is under way; kolo_wait for its end first");
+    if (request->process == kolo_process_number() && request->incarnation != request->context->incarnation)
+        return refuse_start(request, KOLO_ERR_STATE, "its context was finalized");
+    return kolo_context_check(request->context);
+}
+
+kolo_status kolo_start(kolo_request *request)
+{
+    kolo_error_clear();
+    if (request == NULL)
+        return kolo_submit_failed(kolo_fail(KOLO_ERR_INVALID, "kolo_start needs a request"), KOLO_ALLREDUCE);
+    kolo_status status = check_start(request);
+    if (status == KOLO_OK) {
+        uint32_t before = atomic_load_explicit(&request->state, memory_order_relaxed);
+        bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
+        kolo_request_renew(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
+        status = kolo_driver_submit(request->driver, request, false);
+        if (status != KOLO_OK)
+            atomic_store(&request->state, before);
+    }
+    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+}

@@ -1,0 +1,186 @@
+/* test_prepared.c - operations that are made once and started again and again, in a job of one rank. */
+#include "unit/api/host.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { COUNT = 4 };
+
+static const int64_t count = COUNT;
+
+static kolo_request *prepare(kolo_context *ctx, kolo_args *args, size_t tensors)
+{
+    kolo_request *request = NULL;
+    if (kolo_prepare(ctx, args, tensors, &request) != KOLO_OK)
+        fail_msg("%s", kolo_last_error()->message);
+    assert_non_null(request);
+    return request;
+}
+
+static void run(kolo_request *request)
+{
+    if (kolo_start(request) != KOLO_OK || kolo_wait(request, -1) != KOLO_OK)
+        fail_msg("%s", kolo_last_error()->message);
+    assert_null(kolo_request_error(request));
+}
+
+static void start__works_on_what_lies_there_now(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    float a[COUNT], b[COUNT];
+    char name[] = "both";
+    int64_t *shape = malloc(sizeof(*shape));
+    assert_non_null(shape);
+    *shape = COUNT;
+    kolo_args args[2] = {host_args(name, a, shape), host_args(NULL, b, shape)};
+    args[0].prescale = 0.5;
+    kolo_request *request = prepare(ctx, args, 2);
+    memset(args, 0xff, sizeof(args)); /* all of it was copied */
+    memset(name, 'x', sizeof(name));
+    free(shape);
+    for (int turn = 1; turn <= 20; turn++) {
+        for (int i = 0; i < COUNT; i++) {
+            a[i] = (float)(2 * turn + i);
+            b[i] = (float)(4 * turn);
+        }
+        run(request);
+        assert_true(a[3] == (float)turn + 1.5f && b[0] == (float)(2 * turn));
+    }
+    kolo_request_free(request);
+    host_finalize(ctx);
+}
+
+static void prepare__refuses(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    float data[COUNT] = {0};
+    kolo_args args = host_args(NULL, data, &count);
+    kolo_request *request = NULL;
+    host_expect(kolo_prepare(ctx, &args, 1, &request), KOLO_ERR_INVALID, "needs a name");
+    args.name = "w";
+    host_expect(kolo_prepare(ctx, &args, 1, NULL), KOLO_ERR_INVALID, "somewhere to put the request");
+    host_expect(kolo_prepare(ctx, NULL, 1, &request), KOLO_ERR_INVALID, "args is NULL");
+    host_expect(kolo_prepare(ctx, &args, 0, &request), KOLO_ERR_INVALID, "1 to 4096 tensors");
+    host_expect(kolo_prepare(NULL, &args, 1, &request), KOLO_ERR_INVALID, "the context is NULL");
+    args.output.data = NULL;
+    host_expect(kolo_prepare(ctx, &args, 1, &request), KOLO_ERR_INVALID, "data is NULL");
+    assert_string_equal(kolo_last_error()->operation, "allreduce");
+    assert_string_equal(kolo_last_error()->tensor, "w");
+    assert_null(request);
+    host_finalize(ctx);
+}
+
+static void unstarted__has_no_end_to_wait_for(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    float data[COUNT] = {0};
+    int done;
+    kolo_args args = host_args("w", data, &count);
+    kolo_request *request = prepare(ctx, &args, 1);
+    host_expect(kolo_wait(request, -1), KOLO_ERR_STATE, "'w' was prepared, but not started");
+    host_expect(kolo_wait(request, 0), KOLO_ERR_STATE, "kolo_start");
+    host_expect(kolo_test(request, &done), KOLO_ERR_STATE, "not started");
+    assert_null(kolo_request_error(request));
+    run(request);
+    assert_int_equal(kolo_wait(request, 0), KOLO_OK);
+    kolo_request_free(request);
+    kolo_request_free(prepare(ctx, &args, 1)); /* never started */
+    host_finalize(ctx);
+}
+
+static kolo_status started_inside;
+static atomic_int completions;
+
+static void start_again(void *user, kolo_request *request, kolo_status status)
+{
+    (void)user;
+    assert_int_equal(status, KOLO_OK);
+    started_inside = kolo_start(request);
+    atomic_fetch_add(&completions, 1);
+}
+
+static void start__one_at_a_time(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    float data[COUNT] = {0};
+    kolo_args args = host_args("w", data, &count);
+    kolo_request *plain = NULL;
+    args.done = start_again;
+    kolo_request *request = prepare(ctx, &args, 1);
+    for (int turn = 1; turn <= 5; turn++) {
+        run(request);
+        assert_int_equal(atomic_load(&completions), turn);
+        assert_int_equal(started_inside, KOLO_ERR_STATE); /* not over before its callback */
+    }
+    args.done = NULL;
+    assert_int_equal(kolo_allreduce(ctx, &args, &plain), KOLO_OK);
+    host_expect(kolo_start(plain), KOLO_ERR_INVALID, "'w' cannot be started: its call did that");
+    assert_int_equal(kolo_wait(plain, -1), KOLO_OK);
+    host_expect(kolo_start(plain), KOLO_ERR_INVALID, "kolo_prepare");
+    host_expect(kolo_start(NULL), KOLO_ERR_INVALID, "kolo_start needs a request");
+    kolo_request_free(plain);
+    assert_int_equal(kolo_start(request), KOLO_OK);
+    kolo_request_free(request); /* it goes on */
+    host_finalize(ctx);
+    assert_int_equal(atomic_load(&completions), 6);
+}
+
+/* Contexts come and go, in the same place at times; a request is of the one that it was prepared in. */
+static void start__after_its_context_has_gone(void **state)
+{
+    (void)state;
+    enum { CONTEXTS = 70 };
+    float data[COUNT] = {0};
+    kolo_args args = host_args("w", data, &count);
+    kolo_context *ctx = host_init(NULL);
+    kolo_request *request = prepare(ctx, &args, 1), *used = prepare(ctx, &args, 1);
+    run(used);
+    host_finalize(ctx);
+    host_expect(kolo_start(request), KOLO_ERR_STATE, "finalized");
+    for (int i = 0; i < CONTEXTS; i++) {
+        ctx = host_init(NULL);
+        host_expect(kolo_start(request), KOLO_ERR_STATE, "finalized");
+        host_expect(kolo_start(used), KOLO_ERR_STATE, "finalized");
+        host_finalize(ctx);
+    }
+    assert_int_equal(kolo_wait(used, -1), KOLO_OK); /* its last result stays */
+    kolo_request_free(request);
+    kolo_request_free(used);
+}
+
+static void start__in_a_forked_child(void **state)
+{
+    (void)state;
+    float data[COUNT] = {0};
+    int status;
+    kolo_args args = host_args("w", data, &count);
+    kolo_context *ctx = host_init(NULL);
+    kolo_request *request = prepare(ctx, &args, 1);
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0)
+        _exit(kolo_start(request) == KOLO_ERR_STATE && strstr(kolo_last_error()->message, "forked") != NULL ? 0 : 1);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    run(request);
+    kolo_request_free(request);
+    host_finalize(ctx);
+}
+
+int main(void)
+{
+    host_clear_environment();
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(start__works_on_what_lies_there_now), cmocka_unit_test(prepare__refuses),
+        cmocka_unit_test(unstarted__has_no_end_to_wait_for),   cmocka_unit_test(start__one_at_a_time),
+        cmocka_unit_test(start__after_its_context_has_gone),   cmocka_unit_test(start__in_a_forked_child),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
