@@ -22,6 +22,9 @@ import rounds  # noqa: E402
 KIB, MIB = 1 << 10, 1 << 20
 HOG_BUDGET_MS = 100  # many of the scheduler's time slices
 IN_FLIGHT = [(1000, KIB, MIB), (100, 64 * KIB, 6400 * KIB)]  # (tensors, bytes of each, bytes of the one)
+WAYS = {"flight": "allreduce", "group": "grouped_allreduce", "prep. flight": "prepared_allreduce",
+        "prep. group": "prepared_group"}  # a column's operation
+PREPARED = "prep.: requests made before (kolo_prepare; MPI_Allreduce_init in MPI 4, else as without)."
 
 
 class Table:
@@ -49,39 +52,41 @@ class Table:
 
 
 def latency(options, programs, limits):
-    """8 bytes in place, back to back: as one call, and submitted and then waited for."""
+    """8 bytes in place, back to back: as one call; submitted and then waited for; prepared, and started and waited for."""
     table, flights = Table(), []
     with rounds.Jobs(programs, 2, MIB, options.budget) as jobs:
         for _ in range(options.rounds):
             flights.append(measured_limits(limits)["flight_ns"] / 1e3)
             table.add("sync", jobs.round("allreduce", "b2b", 8, "in_place"))
             table.add("async", {n: t for n, t in jobs.round("allreduce", "b2b", 8, "in_place", in_flight=1).items()})
+            table.add("prepared", jobs.round("prepared_allreduce", "b2b", 8, "in_place"))
     flight = statistics.median(flights)
     rows = []
     for name in table.rows:
         ratio = report.quartiles_of([a / b for a, b in zip(table.rows[name]["sync"], flights)])
         rows.append([name, table.text(name, "sync"), report.ratio_text(ratio), table.text(name, "async"),
-                     report.digits(table.median(name, "async") - table.median(name, "sync"))])
-    return ["## 8 bytes, 2 ranks, back to back (us)", "", f"A cache line's flight, one way: {flight * 1e3:.0f} ns.", "",
-            *report.markdown(["", "one call", "in flights", "submit, wait", "more"], rows), ""]
+                     report.digits(table.median(name, "async") - table.median(name, "sync")), table.text(name, "prepared")])
+    return ["## 8 bytes, 2 ranks, back to back (us)", "", f"A cache line's flight, one way: {flight * 1e3:.0f} ns. "
+            f"{PREPARED}", "",
+            *report.markdown(["", "one call", "in flights", "submit, wait", "more", "prep.: start, wait"], rows), ""]
 
 
 def many(options, programs):
-    """Tensors in flight, or in one group, against one tensor of as many bytes. MPI's group: one call after another."""
-    lines = []
+    """Tensors in flight, or in one group, and both prepared, against one tensor of as many bytes."""
+    lines = ["## Many tensors", "", "flight: all submitted, then waited for; group: one call, of an MPI one call after "
+             f"another. {PREPARED} An MPI's prepared group is its group.", ""]
     with rounds.Jobs(programs, 2, 8 * MIB, options.budget) as jobs:
         for tensors, each, whole in IN_FLIGHT:
             table = Table()
             for _ in range(options.rounds):
                 table.add("one", jobs.round("allreduce", "isolated", whole, "in_place"))
-                table.add("flight", jobs.round("allreduce", "isolated", each, "in_place", in_flight=tensors))
-                table.add("group", jobs.round("grouped_allreduce", "isolated", each, "in_place", in_flight=tensors))
-            rows = [[name, *(table.text(name, column) for column in ("one", "flight", "group")),
-                     *(report.ratio_text(table.ratio(name, column, "one")) for column in ("flight", "group"))]
-                    for name in table.rows]
+                for way, operation in WAYS.items():
+                    table.add(way, jobs.round(operation, "isolated", each, "in_place", in_flight=tensors))
+            rows = [[name, *(table.text(name, column) for column in ("one", *WAYS)),
+                     *(report.ratio_text(table.ratio(name, way, "one")) for way in WAYS)] for name in table.rows]
+            heading = ["", f"one of {report.human(whole)}", *WAYS, *(f"{way} / one" for way in WAYS)]
             lines += [f"## {tensors} tensors of {report.human(each)}, 2 ranks (us)", "",
-                      *report.markdown(["", f"one of {report.human(whole)}", "in flight", "grouped, or one by one",
-                                        "in flight / one", "grouped / one"], rows), ""]
+                      *report.markdown(heading, rows), ""]
     return lines
 
 

@@ -12,6 +12,7 @@ typedef struct mpi_backend {
     MPI_Datatype type;
     MPI_Op op;
     MPI_Request *requests;
+    int made; /* so many of them are persistent */
     int rank;
     int ranks;
     int *slice_counts; /* of every rank */
@@ -67,6 +68,31 @@ static bool find_op(perf_redop redop, MPI_Op *found)
     }
 }
 
+/* MPI 4 has requests that are made once; before it, a prepared all-reduce is one like any other. */
+static bool make_requests(mpi_backend *self)
+{
+#if MPI_VERSION >= 4
+    const perf_call *call = &self->call;
+    for (; self->made < call->tensors; self->made++) {
+        size_t shift = (size_t)self->made * call->stride;
+        if (MPI_Allreduce_init(call->in_place ? MPI_IN_PLACE : call->input + shift, call->output + shift,
+                               (int)call->count, self->type, self->op, MPI_COMM_WORLD, MPI_INFO_NULL,
+                               &self->requests[self->made]) != MPI_SUCCESS)
+            return false;
+    }
+#else
+    (void)self;
+#endif
+    return true;
+}
+
+static void finish(void *opaque)
+{
+    mpi_backend *self = opaque;
+    for (; self->made > 0; self->made--)
+        MPI_Request_free(&self->requests[self->made - 1]);
+}
+
 static bool prepare(void *opaque, const perf_call *call)
 {
     mpi_backend *self = opaque;
@@ -75,7 +101,7 @@ static bool prepare(void *opaque, const perf_call *call)
         return true;
     bool reduces = perf_op_reduces(call->op);
     if (!find_type(call->type, &self->type) || (reduces && !find_op(call->redop, &self->op)) ||
-        (call->async && call->op != PERF_ALLREDUCE && call->op != PERF_GROUPED_ALLREDUCE)) {
+        (call->async && !perf_op_is_allreduce(call->op))) {
         fprintf(stderr, "mpi_driver: no %s of %s with %s here%s\n", perf_op_name(call->op), perf_type_name(call->type),
                 reduces ? perf_redop_name(call->redop) : "none", call->async ? ", asynchronously" : "");
         return false;
@@ -93,7 +119,7 @@ static bool prepare(void *opaque, const perf_call *call)
     }
     free(self->requests);
     self->requests = malloc((size_t)call->tensors * sizeof(MPI_Request));
-    return self->requests != NULL;
+    return self->requests != NULL && (call->op != PERF_PREPARED_ALLREDUCE || make_requests(self));
 }
 
 static bool broadcast(const mpi_backend *self)
@@ -154,8 +180,11 @@ static bool execute(void *opaque)
 {
     mpi_backend *self = opaque;
     const perf_call *call = &self->call;
-    if (call->op == PERF_GROUPED_ALLREDUCE)
+    if (call->op == PERF_GROUPED_ALLREDUCE || call->op == PERF_PREPARED_GROUP)
         return execute_group(self);
+    if (self->made > 0)
+        return MPI_Startall(self->made, self->requests) == MPI_SUCCESS &&
+               MPI_Waitall(self->made, self->requests, MPI_STATUSES_IGNORE) == MPI_SUCCESS;
     if (!call->async)
         return execute_one(self);
     int count = (int)call->count;
@@ -204,6 +233,7 @@ int main(int argc, char **argv)
                             .program = "mpi_driver",
                             .name = "mpi",
                             .prepare = prepare,
+                            .finish = finish,
                             .execute = execute,
                             .barrier = barrier,
                             .combine = combine};

@@ -35,8 +35,10 @@ typedef struct perf_backend {
     int ranks;
     bool one_host; /* all ranks read the same monotonic clock */
 
-    /* What execute() will do until the next prepare(). *call may go away, the memory it points to stays. */
+    /* What execute() will do until finish(). *call may go away, the memory it points to stays. */
     bool (*prepare)(void *self, const perf_call *call);
+    /* Lets go of what prepare() made of that memory, also after a failure. NULL: nothing of it stays. */
+    void (*finish)(void *self);
     /* One iteration: returns when its results may be read. This is what the clock measures. */
     bool (*execute)(void *self);
     bool (*barrier)(void *self);

@@ -182,6 +182,8 @@ int64_t perf_buffers_count_wrong(const perf_memory *memory, const perf_call *cal
         switch (call->op) {
         case PERF_ALLREDUCE:
         case PERF_GROUPED_ALLREDUCE:
+        case PERF_PREPARED_ALLREDUCE:
+        case PERF_PREPARED_GROUP:
             wrong += perf_reference_check_reduced(&pattern, 0, call->count, output);
             break;
         case PERF_REDUCE_SCATTER:

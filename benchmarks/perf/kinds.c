@@ -4,10 +4,16 @@
 #include <string.h>
 
 static const char *const op_names[PERF_OP_COUNT] = {
-    [PERF_ALLREDUCE] = "allreduce", [PERF_BROADCAST] = "broadcast",
-    [PERF_ALLGATHER] = "allgather", [PERF_REDUCE_SCATTER] = "reduce_scatter",
-    [PERF_BARRIER] = "barrier",     [PERF_MEMCPY] = "memcpy",
-    [PERF_IDLE] = "idle",           [PERF_GROUPED_ALLREDUCE] = "grouped_allreduce",
+    [PERF_ALLREDUCE] = "allreduce",
+    [PERF_BROADCAST] = "broadcast",
+    [PERF_ALLGATHER] = "allgather",
+    [PERF_REDUCE_SCATTER] = "reduce_scatter",
+    [PERF_BARRIER] = "barrier",
+    [PERF_MEMCPY] = "memcpy",
+    [PERF_GROUPED_ALLREDUCE] = "grouped_allreduce",
+    [PERF_PREPARED_ALLREDUCE] = "prepared_allreduce",
+    [PERF_PREPARED_GROUP] = "prepared_group",
+    [PERF_IDLE] = "idle",
 };
 
 static const struct {
@@ -89,9 +95,15 @@ bool perf_type_is_float(perf_type type)
     return types[type].is_float;
 }
 
+bool perf_op_is_allreduce(perf_op op)
+{
+    return op == PERF_ALLREDUCE || op == PERF_GROUPED_ALLREDUCE || op == PERF_PREPARED_ALLREDUCE ||
+           op == PERF_PREPARED_GROUP;
+}
+
 bool perf_op_reduces(perf_op op)
 {
-    return op == PERF_ALLREDUCE || op == PERF_GROUPED_ALLREDUCE || op == PERF_REDUCE_SCATTER;
+    return perf_op_is_allreduce(op) || op == PERF_REDUCE_SCATTER;
 }
 
 bool perf_op_has_root(perf_op op)
@@ -110,6 +122,8 @@ double perf_bus_factor(perf_op op, int ranks)
     switch (op) {
     case PERF_ALLREDUCE:
     case PERF_GROUPED_ALLREDUCE:
+    case PERF_PREPARED_ALLREDUCE:
+    case PERF_PREPARED_GROUP:
         return 2.0 * others;
     case PERF_ALLGATHER:
     case PERF_REDUCE_SCATTER:

@@ -9,6 +9,8 @@
 
 /* MEMCPY is the floor to compare with: every rank copies its input to its output, at the same time.
  * GROUPED_ALLREDUCE is one call for all tensors of an iteration.
+ * PREPARED_ALLREDUCE and PREPARED_GROUP are the same as ALLREDUCE and GROUPED_ALLREDUCE, of requests that are made once
+ * and started in each iteration.
  * IDLE measures what a job costs that does nothing. */
 typedef enum perf_op {
     PERF_ALLREDUCE,
@@ -18,6 +20,8 @@ typedef enum perf_op {
     PERF_BARRIER,
     PERF_MEMCPY,
     PERF_GROUPED_ALLREDUCE,
+    PERF_PREPARED_ALLREDUCE,
+    PERF_PREPARED_GROUP,
     PERF_IDLE,
     PERF_OP_COUNT
 } perf_op;
@@ -48,9 +52,10 @@ bool perf_redop_find(const char *name, perf_redop *redop);
 
 size_t perf_type_size(perf_type type);
 bool perf_type_is_float(perf_type type);
-bool perf_op_reduces(perf_op op);  /* the reduction matters */
-bool perf_op_has_root(perf_op op); /* the root matters */
-bool perf_op_has_data(perf_op op); /* there are sizes and types */
+bool perf_op_is_allreduce(perf_op op); /* whichever way it is called */
+bool perf_op_reduces(perf_op op);      /* the reduction matters */
+bool perf_op_has_root(perf_op op);     /* the root matters */
+bool perf_op_has_data(perf_op op);     /* there are sizes and types */
 
 /* busbw / algbw, as nccl-tests defines it: the bytes that must cross the busiest link, over the size. */
 double perf_bus_factor(perf_op op, int ranks);

@@ -10,22 +10,23 @@ typedef kolo_status (*operation_fn)(kolo_context *ctx, const kolo_args *args, ko
 enum { NAME_BYTES = 48 };
 
 /* One tensor's operation, ready to be submitted any number of times. */
-typedef struct prepared {
+typedef struct submission {
     kolo_args args;
     int64_t input_count;  /* args.input.shape */
     int64_t output_count; /* args.output.shape */
     char name[NAME_BYTES];
     kolo_request *request;
-} prepared;
+} submission;
 
 struct kolo_backend {
     kolo_context *ctx;
     perf_call call;
     operation_fn operation;
     bool root_copies; /* a broadcast out of place, and this rank is its root */
-    prepared *tensors;
+    submission *tensors;
     kolo_args *group; /* the tensors' args one after another, as a grouped call takes them */
     size_t room;
+    int made; /* so many of the tensors have a prepared request: 1 for a whole group */
 };
 
 static kolo_dtype dtype_of(perf_type type)
@@ -71,6 +72,11 @@ static operation_fn operation_of(perf_op op)
     return operations[op];
 }
 
+static bool is_prepared(perf_op op)
+{
+    return op == PERF_PREPARED_ALLREDUCE || op == PERF_PREPARED_GROUP;
+}
+
 bool kolo_backend_report(kolo_context *ctx, const char *call)
 {
     const kolo_error *error = kolo_last_error();
@@ -86,7 +92,7 @@ static kolo_tensor vector_of(void *data, const int64_t *count, kolo_dtype dtype)
     return (kolo_tensor){.data = data, .device_type = KOLO_DEVICE_CPU, .ndim = 1, .dtype = dtype, .shape = count};
 }
 
-static void prepare_tensor(prepared *tensor, const perf_call *call, int index)
+static void prepare_tensor(submission *tensor, const perf_call *call, int index)
 {
     kolo_dtype dtype = dtype_of(call->type);
     size_t shift = (size_t)index * call->stride;
@@ -107,12 +113,32 @@ static void prepare_tensor(prepared *tensor, const perf_call *call, int index)
         tensor->args.input = vector_of(call->input + shift, &tensor->input_count, dtype);
 }
 
+static bool make_requests(kolo_backend *self)
+{
+    const perf_call *call = &self->call;
+    bool grouped = call->op == PERF_PREPARED_GROUP;
+    int count = grouped ? 1 : call->tensors;
+    size_t each = grouped ? (size_t)call->tensors : 1;
+    for (; self->made < count; self->made++) {
+        if (kolo_prepare(self->ctx, &self->group[self->made], each, &self->tensors[self->made].request) != KOLO_OK)
+            return kolo_backend_report(self->ctx, perf_op_name(call->op));
+    }
+    return true;
+}
+
+static void finish(void *opaque)
+{
+    kolo_backend *self = opaque;
+    for (; self->made > 0; self->made--)
+        kolo_request_free(self->tensors[self->made - 1].request);
+}
+
 static bool prepare(void *opaque, const perf_call *call)
 {
     kolo_backend *self = opaque;
     size_t count = (size_t)call->tensors;
     if (count > self->room) {
-        prepared *tensors = realloc(self->tensors, count * sizeof *tensors);
+        submission *tensors = realloc(self->tensors, count * sizeof *tensors);
         self->tensors = tensors != NULL ? tensors : self->tensors;
         kolo_args *group = realloc(self->group, count * sizeof *group);
         self->group = group != NULL ? group : self->group;
@@ -129,30 +155,35 @@ static bool prepare(void *opaque, const perf_call *call)
         prepare_tensor(&self->tensors[k], call, k);
     for (int k = 0; k < call->tensors; k++)
         self->group[k] = self->tensors[k].args;
-    return true;
+    return !is_prepared(call->op) || make_requests(self);
 }
 
-static bool wait_for(kolo_backend *self, prepared *tensor)
+static bool start(kolo_backend *self, submission *tensor)
+{
+    kolo_status status =
+        self->made > 0 ? kolo_start(tensor->request) : self->operation(self->ctx, &tensor->args, &tensor->request);
+    return status == KOLO_OK || kolo_backend_report(self->ctx, perf_op_name(self->call.op));
+}
+
+static bool wait_for(kolo_backend *self, submission *tensor)
 {
     kolo_status status = kolo_wait(tensor->request, -1);
     if (status != KOLO_OK)
         kolo_backend_report(self->ctx, perf_op_name(self->call.op));
-    kolo_request_free(tensor->request);
-    tensor->request = NULL;
+    if (self->made == 0) {
+        kolo_request_free(tensor->request);
+        tensor->request = NULL;
+    }
     return status == KOLO_OK;
 }
 
 static bool execute_async(kolo_backend *self)
 {
-    bool good = true;
+    int count = self->made > 0 ? self->made : self->call.tensors;
     int started = 0;
-    while (good && started < self->call.tensors) {
-        prepared *tensor = &self->tensors[started];
-        if (self->operation(self->ctx, &tensor->args, &tensor->request) != KOLO_OK)
-            good = kolo_backend_report(self->ctx, perf_op_name(self->call.op));
-        else
-            started++;
-    }
+    while (started < count && start(self, &self->tensors[started]))
+        started++;
+    bool good = started == count;
     for (int k = 0; k < started; k++) /* also after a failure: until then the buffers are Kolo's */
         good &= wait_for(self, &self->tensors[k]);
     return good;
@@ -171,7 +202,7 @@ static bool execute(void *opaque)
         kolo_status status = kolo_grouped_allreduce(self->ctx, self->group, (size_t)call->tensors, NULL);
         return status == KOLO_OK || kolo_backend_report(self->ctx, perf_op_name(call->op));
     }
-    if (call->async)
+    if (call->async || self->made > 0)
         return execute_async(self);
     if (self->operation(self->ctx, &self->tensors[0].args, NULL) != KOLO_OK)
         return kolo_backend_report(self->ctx, perf_op_name(call->op));
@@ -231,6 +262,7 @@ kolo_backend *kolo_backend_create(kolo_context *ctx, perf_backend *backend)
         .ranks = kolo_size(ctx),
         .one_host = kolo_local_size(ctx) == kolo_size(ctx),
         .prepare = prepare,
+        .finish = finish,
         .execute = execute,
         .barrier = barrier,
         .combine = combine,

@@ -200,10 +200,12 @@ bool perf_measure_placed(const perf_options *options, const perf_backend *backen
                          double *samples, const perf_row *row, bool in_place, perf_timing *timing)
 {
     perf_call call = call_of(options, backend, memory, row, in_place);
-    if (call.op != PERF_MEMCPY && !backend->prepare(backend->self, &call))
-        return false;
-    if (!time_iterations(options, memory, &call, samples, &timing->iterations) ||
-        !check(options, backend, memory, &call, &timing->wrong))
+    bool good = (call.op == PERF_MEMCPY || backend->prepare(backend->self, &call)) &&
+                time_iterations(options, memory, &call, samples, &timing->iterations) &&
+                check(options, backend, memory, &call, &timing->wrong);
+    if (backend->finish != NULL)
+        backend->finish(backend->self);
+    if (!good)
         return false;
     timing->us = perf_stats_of(samples, (size_t)timing->iterations);
     timing->time_us = options->mode == PERF_B2B ? timing->us.mean : timing->us.p50;

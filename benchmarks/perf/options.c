@@ -228,7 +228,8 @@ static bool parse_option(const parser *p, int flag, const char *text)
 static bool parse_operation(const parser *p, int argc, char **argv)
 {
     static const char known[] =
-        "allreduce, grouped_allreduce, broadcast, allgather, reduce_scatter, barrier, memcpy, idle";
+        "allreduce, grouped_allreduce, prepared_allreduce, prepared_group, broadcast, allgather, reduce_scatter, "
+        "barrier, memcpy, idle";
     if (optind == argc)
         return reject(p, "which operation? Give one of %s, a list of them with commas, or all", known);
     if (optind + 1 < argc)
@@ -295,8 +296,10 @@ void perf_options_help(const char *program)
         "Usage: %s OPERATION [options]\n"
         "\n"
         "Measures a collective operation, and checks its results. OPERATION: allreduce, broadcast, allgather,\n"
-        "reduce_scatter, barrier, a list of them with commas, or all; grouped_allreduce; memcpy (every rank copies\n"
-        "its input at the same time: the floor to compare with); idle (what a job costs that does nothing).\n"
+        "reduce_scatter, barrier, a list of them with commas, or all; grouped_allreduce; prepared_allreduce and\n"
+        "prepared_group (the same as allreduce and grouped_allreduce, of requests that are made once, not timed, and\n"
+        "started in each iteration); memcpy (every rank copies its input at the same time: the floor to compare\n"
+        "with); idle (what a job costs that does nothing).\n"
         "\n"
         "Sizes (bytes of one whole tensor; K, M, G are powers of 1024)\n"
         "  -b, --minbytes SIZE      first size (32M)\n"
@@ -309,7 +312,7 @@ void perf_options_help(const char *program)
         "  -o, --op REDUCTIONS      sum prod min max avg, with commas, or all (sum)\n"
         "  -r, --root RANK          of a broadcast (0)\n"
         "      --async K            K tensors in flight, each of the given size, then waited for (synchronous calls);\n"
-        "                           of grouped_allreduce: the tensors of its one call\n"
+        "                           of grouped_allreduce and prepared_group: the tensors of the one call\n"
         "      --buffers private|kolo   the program's own memory, or kolo_alloc's (private)\n"
         "How\n"
         "  -n, --iters N            timed iterations (20)\n"

@@ -16,6 +16,8 @@ TYPES = {"int8": 1, "uint8": 1, "int16": 2, "int32": 4, "int64": 8, "half": 2, "
 REDUCTIONS = ["sum", "prod", "min", "max", "avg"]
 OPERATIONS = ["allreduce", "broadcast", "allgather", "reduce_scatter", "barrier"]
 REDUCING = ["allreduce", "reduce_scatter"]
+ALLREDUCES = ["allreduce", "grouped_allreduce", "prepared_allreduce", "prepared_group"]
+PREPARED = "prepared_allreduce,prepared_group"
 TIMING_KEYS = {"iterations", "time_us", "min_us", "p50_us", "p99_us", "algbw_gbs", "busbw_gbs", "wrong"}
 ROW_KEYS = {"op", "bytes", "count", "dtype", "redop", "buffers", "mode", "out_of_place", "in_place"}
 
@@ -24,7 +26,9 @@ options = None
 
 def bus_factor(op, ranks):
     others = (ranks - 1) / ranks
-    return {"allreduce": 2 * others, "grouped_allreduce": 2 * others, "allgather": others, "reduce_scatter": others}.get(op, 1.0)
+    if op in ALLREDUCES:
+        return 2 * others
+    return others if op in ("allgather", "reduce_scatter") else 1.0
 
 
 class PerfTest(unittest.TestCase):
@@ -97,6 +101,31 @@ class PerfTest(unittest.TestCase):
         for row in result["results"]:
             self.check_row(row, tensors=7)
 
+    def test_prepared_all_reduces(self):
+        """One after another under the same names: every size, type and reduction, out of place and in place."""
+        for in_flight in [[], ["--async", "1"], ["--async", "50"]]:
+            for buffers in ["private", "kolo"]:
+                with self.subTest(in_flight=in_flight, buffers=buffers):
+                    _, result = self.run_json(PREPARED, "-d", "all", "-o", "sum,avg", "-b", "0", "-e", "1000", "-i", "500",
+                                              "-n", "3", "-w", "1", "-c", "2", "--buffers", buffers, *in_flight)
+                    found = [(row["op"], row["bytes"]) for row in result["results"] if row["dtype"] == "float"]
+                    self.assertEqual(found, [(op, size) for op in PREPARED.split(",") for _ in range(2)
+                                             for size in (0, 500, 1000)])
+                    for row in result["results"]:
+                        self.check_row(row, tensors=int((in_flight or [1])[-1]))
+
+    def test_prepared_all_reduces_beside_others(self):
+        """Back to back, up to sizes of several chunks."""
+        _, result = self.run_json(",".join(ALLREDUCES), "-b", "8", "-e", "512K", "-f", "256", "-n", "5", "--async", "3",
+                                  "--mode", "b2b", "-c", "2")
+        self.assertEqual([row["op"] for row in result["results"]], [op for op in ALLREDUCES for _ in range(3)])
+        for row in result["results"]:
+            self.check_row(row, tensors=3)
+
+    def test_too_many_for_one_prepared_group(self):
+        done = self.run_perf("prepared_group", "-b", "4", "-e", "4", "-n", "1", "--async", "5000", expect=1)
+        self.assertIn("prepared_group: a group has 1 to 4096 tensors", done.stderr)
+
     def test_kolo_memory_back_to_back(self):
         _, result = self.run_json("all", "-b", "4", "-e", "256K", "-f", "16", "-n", "10", "--buffers", "kolo",
                                   "--mode", "b2b")
@@ -162,9 +191,11 @@ class PerfTest(unittest.TestCase):
     def test_turns(self):
         answers, _ = self.take_turns(["allreduce isolated 0 4 in_place 1\n", "allreduce b2b 0 65536 out_of_place 1\n",
                                       "allreduce isolated 7 1000 in_place 2\n", "memcpy isolated 0 4096 in_place 1\n",
-                                      "grouped_allreduce isolated 3 64 in_place 1\n", "barrier b2b 0 0 in_place 0\n",
+                                      "grouped_allreduce isolated 3 64 in_place 1\n",
+                                      "prepared_allreduce b2b 0 8 in_place 1\n",
+                                      "prepared_group isolated 3 64 out_of_place 1\n", "barrier b2b 0 0 in_place 0\n",
                                       "end\n"], 0)
-        self.assertEqual([answer["wrong"] for answer in answers], [0, 0, 0, 0, 0, None])
+        self.assertEqual([answer["wrong"] for answer in answers], [0] * 7 + [None])
         for answer in answers:
             self.assertEqual((set(answer), answer["iterations"]), (TIMING_KEYS, 3))
 
