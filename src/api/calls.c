@@ -91,8 +91,10 @@ static kolo_status check_process(const kolo_request *request)
 /* Says of which operation the error is, where it does not say so yet. */
 static kolo_status about(const kolo_request *request, kolo_status status)
 {
+    if (status == KOLO_OK)
+        return status;
     kolo_error *error = kolo_error_current();
-    if (status == KOLO_OK || error->operation[0] != '\0')
+    if (error->operation[0] != '\0')
         return status;
     snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(request->operation.collective));
     snprintf(error->tensor, sizeof(error->tensor), "%s", kolo_request_given_name(request->name));

@@ -16,16 +16,20 @@ enum { UNNAMED_NAMES = 64 };
 
 kolo_status kolo_submit_failed(kolo_status status, kolo_collective collective)
 {
+    if (status == KOLO_OK)
+        return status;
     kolo_error *error = kolo_error_current();
-    if (status != KOLO_OK && error->operation[0] == '\0')
+    if (error->operation[0] == '\0')
         snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
     return status;
 }
 
 kolo_status kolo_submit_named(kolo_status status, const char *name)
 {
+    if (status == KOLO_OK || name == NULL)
+        return status;
     kolo_error *error = kolo_error_current();
-    if (status != KOLO_OK && name != NULL && error->tensor[0] == '\0')
+    if (error->tensor[0] == '\0')
         snprintf(error->tensor, sizeof(error->tensor), "%.255s", name);
     return status;
 }

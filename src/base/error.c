@@ -2,16 +2,21 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static _Thread_local kolo_error current = {.struct_size = sizeof(kolo_error)};
 
+/* Every public call asks, so it is of the kind that is found without a call; there is room for a byte of it in every
+ * process that loads us late. */
+static _Thread_local bool is_set __attribute__((tls_model("initial-exec")));
+
 void kolo_error_clear(void)
 {
-    /* Every public call comes by here: what is clear already is left alone. */
-    if (current.status != KOLO_OK)
+    if (is_set)
         current = (kolo_error){.struct_size = sizeof(kolo_error)};
+    is_set = false;
 }
 
 kolo_error *kolo_error_current(void)
@@ -23,6 +28,7 @@ kolo_error *kolo_error_current(void)
 static kolo_status record(kolo_status status, int sys_errno, const char *message)
 {
     current = (kolo_error){.struct_size = sizeof(kolo_error)};
+    is_set = true;
     current.status = status;
     current.sys_errno = sys_errno;
     memcpy(current.message, message, strlen(message) + 1);
@@ -58,6 +64,7 @@ kolo_status kolo_fail_errno(kolo_status status, int sys_errno, const char *forma
 
 kolo_status kolo_error_adopt(const kolo_error *error)
 {
+    is_set = true;
     if (error != &current)
         current = *error;
     current.struct_size = sizeof(kolo_error);

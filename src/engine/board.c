@@ -149,10 +149,13 @@ static void write_payload(const kolo_board *board, const kolo_post *post, const 
                           const kolo_piece *piece)
 {
     void *payload = payload_of(board, board->rank, post, piece);
+    size_t bytes = (size_t)piece->count * kolo_dtype_size(piece->type);
     if (kolo_operation_scales_inputs(operation))
         kolo_reduce_scale(piece->type, operation->prescale, payload, piece->input, (size_t)piece->count);
+    else if (bytes <= KOLO_BOARD_LINE_BYTES)
+        memcpy(payload, piece->input, bytes);
     else
-        kolo_publish(board->publisher, payload, piece->input, (size_t)piece->count * kolo_dtype_size(piece->type));
+        kolo_publish(board->publisher, payload, piece->input, bytes);
 }
 
 void kolo_board_write_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,

@@ -3,19 +3,6 @@
 
 #include "engine/state.h"
 
-#include <string.h>
-
-enum { DESCRIPTION_BYTES = 256 };
-
-static bool is_as_agreed(const kolo_entry *entry, const kolo_request_spec *spec)
-{
-    uint8_t bytes[DESCRIPTION_BYTES];
-    kolo_writer writer;
-    kolo_writer_init(&writer, bytes, sizeof(bytes));
-    kolo_request_describe(&writer, spec);
-    return writer.ok && writer.size == entry->agreed_size && memcmp(bytes, entry->agreed, writer.size) == 0;
-}
-
 static const kolo_piece *piece_of(const kolo_request_spec *spec)
 {
     return spec->operation.piece_count > 0 ? spec->pieces : NULL;
@@ -27,7 +14,8 @@ kolo_entry *kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec)
     if (engine->broken || engine->board.size == 0 || !kolo_engine_idle(engine))
         return NULL;
     kolo_entry *entry = kolo_registry_find(&engine->negotiation.registry, spec->name);
-    if (entry == NULL || entry->way != KOLO_WAY_VALUE || entry->head != NULL || !is_as_agreed(entry, spec))
+    if (entry == NULL || entry->way != KOLO_WAY_VALUE || entry->head != NULL ||
+        !kolo_request_is_described(spec, entry->agreed, entry->agreed_size))
         return NULL;
     kolo_post post = kolo_entry_post(entry);
     kolo_board_write_value(&engine->board, &post, &spec->operation, piece_of(spec));

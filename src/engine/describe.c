@@ -16,11 +16,11 @@ static inline uint8_t *put(uint8_t *at, uint64_t value, size_t size)
     return at + size;
 }
 
-static inline uint8_t *put_f64(uint8_t *at, double value)
+static inline uint64_t bits_of(double value)
 {
     uint64_t bits;
     memcpy(&bits, &value, sizeof(bits));
-    return put(at, bits, sizeof(bits));
+    return bits;
 }
 
 /* LEB128: most dimensions take one or two bytes, so thousands of tensors fit in one description. */
@@ -51,8 +51,8 @@ void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operatio
     *at++ = (uint8_t)operation->collective;
     *at++ = (uint8_t)operation->op;
     at = put(at, (uint32_t)operation->root, sizeof(uint32_t));
-    at = put_f64(at, operation->prescale);
-    at = put_f64(at, operation->postscale);
+    at = put(at, bits_of(operation->prescale), sizeof(uint64_t));
+    at = put(at, bits_of(operation->postscale), sizeof(uint64_t));
     at = put(at, (uint32_t)operation->piece_count, sizeof(uint32_t));
     kolo_write_raw(writer, bytes, (size_t)(at - bytes));
 }
@@ -70,6 +70,42 @@ void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, 
         writer->size += (size_t)(at - start);
     else
         kolo_write_raw(writer, bytes, (size_t)(at - bytes));
+}
+
+static inline uint64_t get(const uint8_t *at, size_t size)
+{
+    uint64_t value = 0;
+    for (size_t i = 0; i < size; i++)
+        value |= (uint64_t)at[i] << (8 * i);
+    return value;
+}
+
+const uint8_t *kolo_description_match_operation(const uint8_t *at, const uint8_t *end, const kolo_operation *operation)
+{
+    bool same = at != NULL && end - at >= OPERATION_BYTES && at[0] == (uint8_t)operation->collective &&
+                at[1] == (uint8_t)operation->op && get(at + 2, 4) == (uint32_t)operation->root &&
+                get(at + 6, 8) == bits_of(operation->prescale) && get(at + 14, 8) == bits_of(operation->postscale) &&
+                get(at + 22, 4) == (uint32_t)operation->piece_count;
+    return same ? at + OPERATION_BYTES : NULL;
+}
+
+static inline const uint8_t *match_varint(const uint8_t *at, const uint8_t *end, uint64_t value)
+{
+    for (; value >= 0x80; value >>= 7)
+        if (at == end || *at++ != (uint8_t)(value | 0x80))
+            return NULL;
+    return at < end && *at == (uint8_t)value ? at + 1 : NULL;
+}
+
+const uint8_t *kolo_description_match_piece(const uint8_t *at, const uint8_t *end, kolo_dtype_id type, int32_t ndim,
+                                            const int64_t *shape)
+{
+    if (at == NULL || end - at < 2 || at[0] != (uint8_t)type || at[1] != (uint8_t)ndim)
+        return NULL;
+    at += 2;
+    for (int32_t d = 0; at != NULL && d < ndim; d++)
+        at = match_varint(at, end, (uint64_t)shape[d]);
+    return at;
 }
 
 static bool read_operation(kolo_reader *reader, kolo_operation *operation)

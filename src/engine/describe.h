@@ -28,6 +28,12 @@ static inline bool kolo_operation_scales_inputs(const kolo_operation *operation)
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation);
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape);
 
+/* Instead of appending and comparing: where `at` (before end) holds what the above would append, the place behind it; else
+ * NULL. at NULL: NULL. */
+const uint8_t *kolo_description_match_operation(const uint8_t *at, const uint8_t *end, const kolo_operation *operation);
+const uint8_t *kolo_description_match_piece(const uint8_t *at, const uint8_t *end, kolo_dtype_id type, int32_t ndim,
+                                            const int64_t *shape);
+
 /* True when `bytes` decode completely: known collective, operator and types, bounds held. */
 bool kolo_description_valid(const void *bytes, size_t size);
 

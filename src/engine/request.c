@@ -55,6 +55,14 @@ void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec)
         kolo_describe_piece(writer, spec->pieces[i].type, spec->ndims[i], spec->shapes[i]);
 }
 
+bool kolo_request_is_described(const kolo_request_spec *spec, const uint8_t *bytes, size_t size)
+{
+    const uint8_t *end = bytes + size, *at = kolo_description_match_operation(bytes, end, &spec->operation);
+    for (size_t i = 0; at != NULL && i < spec->operation.piece_count; i++)
+        at = kolo_description_match_piece(at, end, spec->pieces[i].type, spec->ndims[i], spec->shapes[i]);
+    return at == end;
+}
+
 static int64_t deadline_of(int64_t timeout_ns, int64_t now_ns)
 {
     return timeout_ns <= 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;

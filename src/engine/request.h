@@ -76,6 +76,9 @@ typedef struct kolo_request_spec {
 /* Writes what two ranks must agree on. The writer's ok tells whether it fits. */
 void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec);
 
+/* Whether `bytes` are what the above would write. */
+bool kolo_request_is_described(const kolo_request_spec *spec, const uint8_t *bytes, size_t size);
+
 /* With one reference, the caller's; its deadline counts from now_ns. KOLO_ERR_INVALID when the description is too long. */
 KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request);
 /* Makes one that is PREPARED or DONE ready to be submitted again, as if it had just been made. */

@@ -61,6 +61,46 @@ static void written__is_valid(void **state)
     }
 }
 
+/* Whether the first `size` bytes are found to be what would be written. */
+static bool matches(const sample *s, size_t size, const kolo_operation *operation, const shape *shapes)
+{
+    const uint8_t *end = s->bytes + size, *at = kolo_description_match_operation(s->bytes, end, operation);
+    for (size_t i = 0; i < operation->piece_count; i++)
+        at = kolo_description_match_piece(at, end, shapes[i].type, shapes[i].ndim, shapes[i].dims);
+    return at == end;
+}
+
+/* As comparing what both would write: of all pairs, of all that is cut short, and with any bit changed. */
+static void match__is_equality(void **state)
+{
+    (void)state;
+    const shape other = {KOLO_DTYPE_FLOAT32, 2, {512, 128}}, flat = {KOLO_DTYPE_FLOAT32, 1, {512}};
+    const struct {
+        kolo_operation operation;
+        const shape *shapes;
+    } all[] = {
+        {{KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 1}, &matrix}, {{KOLO_ALLREDUCE, KOLO_MAX, 0, 1.0, 1.0, 1}, &matrix},
+        {{KOLO_ALLREDUCE, KOLO_SUM, 0, 0.5, 1.0, 1}, &matrix}, {{KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 0.5, 1}, &matrix},
+        {{KOLO_BROADCAST, KOLO_SUM, 3, 1.0, 1.0, 1}, &matrix}, {{KOLO_BROADCAST, KOLO_SUM, 2, 1.0, 1.0, 1}, &matrix},
+        {{KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 1}, &other},  {{KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 1}, &flat},
+        {{KOLO_ALLREDUCE, KOLO_SUM, 0, 1.0, 1.0, 3}, mixed},   {{KOLO_BARRIER, KOLO_SUM, 0, 1.0, 1.0, 0}, NULL}};
+    enum { ALL = sizeof(all) / sizeof(all[0]) };
+    for (size_t i = 0; i < ALL; i++) {
+        sample s = describe(all[i].operation, all[i].shapes);
+        for (size_t j = 0; j < ALL; j++)
+            assert_int_equal(matches(&s, s.size, &all[j].operation, all[j].shapes), i == j);
+        for (size_t size = 0; size < s.size; size++)
+            assert_false(matches(&s, size, &all[i].operation, all[i].shapes));
+        for (size_t bit = 0; bit < 8 * s.size; bit++) {
+            s.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+            assert_false(matches(&s, s.size, &all[i].operation, all[i].shapes));
+            s.bytes[bit / 8] ^= (uint8_t)(1u << bit % 8);
+        }
+        s.bytes[s.size] = 0;
+        assert_false(matches(&s, s.size + 1, &all[i].operation, all[i].shapes));
+    }
+}
+
 static void expect_format(kolo_operation operation, const shape *shapes, size_t focus, const char *expected)
 {
     char text[256];
@@ -227,6 +267,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(written__is_valid),
+        cmocka_unit_test(match__is_equality),
         cmocka_unit_test(format__tells_what_matters),
         cmocka_unit_test(format__is_cut_to_any_capacity),
         cmocka_unit_test(format__of_malformed_bytes_says_so),
