@@ -17,11 +17,17 @@
 
 /* How long closing may take: after everybody agreed to leave, and in a broken job, where peers may be dead, but the
  * others are still to be told why. */
-#define CLOSE_NS        (5 * KOLO_NS_PER_S)
-#define CLOSE_BROKEN_NS (1 * KOLO_NS_PER_S)
+#define CLOSE_NS         (5 * KOLO_NS_PER_S)
+#define CLOSE_BROKEN_NS  (1 * KOLO_NS_PER_S)
 /* Spinning budgets where a core per rank allows it. Longer than any hop in a host, shorter than a scheduler tick. */
-#define SPIN_NS         (100 * KOLO_NS_PER_US)
-#define THREAD_SPIN_NS  (20 * KOLO_NS_PER_US)
+#define SPIN_NS          (100 * KOLO_NS_PER_US)
+#define THREAD_SPIN_NS   (20 * KOLO_NS_PER_US)
+/* Then a waiting caller yields, before it sleeps. On one host for more than a scheduler's slice, which a stranger on the
+ * peer's core may take of it: who falls asleep in that time must be woken, up to 400 us long where its virtual core sleeps
+ * too; the peer waits for that, yields, and loses its core to the stranger again. A network's waits are longer, and bring
+ * an interrupt. */
+#define HOST_YIELD_NS    (10 * KOLO_NS_PER_MS)
+#define NETWORK_YIELD_NS (1 * KOLO_NS_PER_MS)
 
 /* ---- what the engine and the transport call back ----------------------------------------------------- */
 
@@ -117,6 +123,7 @@ static kolo_status start_driver(kolo_context *ctx)
         .ops = ctx->ops,
         .transport = ctx->transport,
         .caller_spin_ns = spin_ns,
+        .caller_yield_ns = ctx->one_host ? HOST_YIELD_NS : NETWORK_YIELD_NS,
         .thread_spin_ns = spare_core ? THREAD_SPIN_NS : 0,
         .thread_yields_core = !spare_core && ctx->one_host && is_tight(ctx),
         .on_start = bind_thread,

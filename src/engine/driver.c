@@ -11,9 +11,6 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Between spinning and sleeping a caller yields for so long. A sleeper takes 5 to 25 us to wake, and up to 400 us where
- * its virtual core sleeps too: who gives up earlier than that falls asleep while the other wakes, and so on in turn. */
-#define YIELD_NS     (1 * KOLO_NS_PER_MS)
 /* Nobody sleeps longer than this at a time where another thread holds the token: a bound, not a timer of an idle job.
  */
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)
@@ -67,7 +64,7 @@ static void drive(kolo_driver *driver, const kolo_request *request, int64_t dead
             yields = 0;
         } else if (quiet_ns < driver->spin_ns) {
             kolo_driver_relax();
-        } else if (quiet_ns < driver->spin_ns + YIELD_NS) {
+        } else if (quiet_ns < driver->spin_ns + driver->options.caller_yield_ns) {
             sched_yield();
             yields++;
         } else {

@@ -1,6 +1,8 @@
 /* driven.c - the job behind the driver's tests. */
 #include "unit/engine/driven.h"
 
+#include "base/clock.h"
+
 #include "api/alone.h"
 
 #include <errno.h>
@@ -64,6 +66,7 @@ void job_start(job *j, int32_t size, int64_t spin_ns)
                                           .ops = &j->ops,
                                           .transport = transport,
                                           .caller_spin_ns = spin_ns,
+                                          .caller_yield_ns = KOLO_NS_PER_MS,
                                           .thread_spin_ns = spin_ns,
                                           .thread_yields_core = spin_ns == 0};
     assert_int_equal(kolo_driver_create(&driver_options, &j->driver), KOLO_OK);
