@@ -34,10 +34,8 @@ static bool backward(train_session *session, const train_share *share, train_fai
     int32_t last = model->layer_count - 1;
 
     for (int32_t k = last; k >= 0; k--) {
-        int64_t count = train_model_parameters(model, k) + (k == last ? 1 : 0);
-
         train_mlp_backward_parameters(&session->mlp, k, share->count, session->gradient);
-        if (!train_exchange_reduce_layer(session->exchange, k, session->gradient + model->offset[k], count, failure))
+        if (!train_exchange_reduce_layer(session->exchange, k, failure))
             return false;
         if (k == 0)
             break;

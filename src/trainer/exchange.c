@@ -96,8 +96,8 @@ bool train_exchange_gather(train_exchange *exchange, void *all, size_t record_by
     return check(exchange, kolo_allgather(exchange->ctx, &args, NULL), "gathering the ranks' records", failure);
 }
 
-bool train_exchange_reduce_layer(train_exchange *exchange, int32_t layer, float *values, int64_t count,
-                                 train_failure *failure)
+bool train_exchange_prepare_layer(train_exchange *exchange, int32_t layer, float *values, int64_t count,
+                                  train_failure *failure)
 {
     kolo_args args = KOLO_ARGS_INIT;
     char name[48];
@@ -106,24 +106,32 @@ bool train_exchange_reduce_layer(train_exchange *exchange, int32_t layer, float 
     args.name = name;
     args.output = KOLO_VECTOR(values, count, KOLO_FLOAT32);
     args.op = KOLO_SUM;
-    return check(exchange, kolo_allreduce(exchange->ctx, &args, &exchange->layers[layer]),
-                 "starting to reduce a gradient", failure);
+    if (kolo_prepare(exchange->ctx, &args, 1, &exchange->layers[layer]) != KOLO_OK)
+        return train_fail(failure, "cannot prepare to reduce a gradient: %s", kolo_last_error()->message);
+    return true;
+}
+
+void train_exchange_drop_layers(train_exchange *exchange)
+{
+    for (int32_t k = 0; k < TRAIN_MAX_LAYERS; k++) {
+        kolo_request_free(exchange->layers[k]);
+        exchange->layers[k] = NULL;
+    }
+}
+
+bool train_exchange_reduce_layer(train_exchange *exchange, int32_t layer, train_failure *failure)
+{
+    return check(exchange, kolo_start(exchange->layers[layer]), "starting to reduce a gradient", failure);
 }
 
 bool train_exchange_wait_layer(train_exchange *exchange, int32_t layer, train_failure *failure)
 {
     kolo_request *request = exchange->layers[layer];
-    kolo_status status = kolo_wait(request, -1);
-    bool ok = true;
 
-    if (status != KOLO_OK) {
-        const kolo_error *error = kolo_request_error(request);
-
-        ok = fail_kolo(exchange, "reducing a gradient", error != NULL ? error : kolo_last_error(), failure);
-    }
-    kolo_request_free(request);
-    exchange->layers[layer] = NULL;
-    return ok;
+    if (kolo_wait(request, -1) == KOLO_OK)
+        return true;
+    const kolo_error *error = kolo_request_error(request);
+    return fail_kolo(exchange, "reducing a gradient", error != NULL ? error : kolo_last_error(), failure);
 }
 
 bool train_exchange_progress(train_exchange *exchange, train_failure *failure)

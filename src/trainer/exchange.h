@@ -1,6 +1,6 @@
 /* exchange.h - everything kolo-train says to the other ranks, through kolo.h.
  *
- * All functions but the first and the last two are collective: every rank calls them in the same order. Those that
+ * All functions but the first and the last four are collective: every rank calls them in the same order. Those that
  * answer false have written why to failure. When Kolo itself failed, `broken` is set: the job cannot go on, and this
  * rank should leave without kolo_finalize, which would wait for ranks that do not come.
  */
@@ -19,7 +19,7 @@ typedef struct train_exchange {
     int32_t rank;
     int32_t ranks;
     bool broken;
-    kolo_request *layers[TRAIN_MAX_LAYERS]; /* reductions under way */
+    kolo_request *layers[TRAIN_MAX_LAYERS]; /* NULL, or prepared: of each layer's gradient */
 } train_exchange;
 
 /* Joins the job that the environment describes. */
@@ -42,13 +42,18 @@ bool train_exchange_broadcast_integers(train_exchange *exchange, int64_t *values
 bool train_exchange_sum_integers(train_exchange *exchange, int64_t *values, int64_t count, train_failure *failure);
 bool train_exchange_gather(train_exchange *exchange, void *all, size_t record_bytes, train_failure *failure);
 
-/* Starts to sum layer's gradient over all ranks, in place; values must rest until train_exchange_wait_layer. */
-bool train_exchange_reduce_layer(train_exchange *exchange, int32_t layer, float *values, int64_t count,
-                                 train_failure *failure);
+/* Starts to sum layer's gradient over all ranks, in place, where train_exchange_prepare_layer said that it is; the values
+ * must rest until train_exchange_wait_layer. */
+bool train_exchange_reduce_layer(train_exchange *exchange, int32_t layer, train_failure *failure);
 bool train_exchange_wait_layer(train_exchange *exchange, int32_t layer, train_failure *failure);
 
 /* One step of whatever is under way; not collective. */
 bool train_exchange_progress(train_exchange *exchange, train_failure *failure);
+
+/* Where layer's gradient is, once for all steps; and the end of it, for all layers. Not collective. */
+bool train_exchange_prepare_layer(train_exchange *exchange, int32_t layer, float *values, int64_t count,
+                                  train_failure *failure);
+void train_exchange_drop_layers(train_exchange *exchange);
 
 /* Zeroed floats that the transports reach without a copy; they live until train_exchange_fini. Not collective. */
 bool train_exchange_alloc(train_exchange *exchange, int64_t count, float **values, train_failure *failure);

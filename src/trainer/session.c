@@ -75,6 +75,20 @@ static bool open_outputs(train_session *session, train_failure *failure)
     return options->log_loss == NULL || open_log(&session->loss_log, options->log_loss, failure);
 }
 
+/* The last layer's gradient travels with a spare float behind it, for the loss. */
+static bool prepare_gradients(const train_session *session, train_failure *failure)
+{
+    const train_model *model = &session->model;
+
+    for (int32_t k = 0; k < model->layer_count; k++) {
+        int64_t count = train_model_parameters(model, k) + (k == model->layer_count - 1 ? 1 : 0);
+
+        if (!train_exchange_prepare_layer(session->exchange, k, session->gradient + model->offset[k], count, failure))
+            return false;
+    }
+    return true;
+}
+
 static bool allocate(train_session *session, train_failure *failure)
 {
     const train_options *options = session->options;
@@ -90,7 +104,7 @@ static bool allocate(train_session *session, train_failure *failure)
                               exchange->ranks, failure) &&
            train_exchange_alloc(exchange, model->vector_count, &session->parameters, failure) &&
            train_exchange_alloc(exchange, model->vector_count, &session->gradient, failure) &&
-           open_outputs(session, failure);
+           prepare_gradients(session, failure) && open_outputs(session, failure);
 }
 
 /* BLAS gives the same bits only while its threads are the same number, so it is set, never left to chance. */
@@ -298,6 +312,7 @@ static bool finish(train_session *session, train_failure *failure)
 
 static void fini(train_session *session)
 {
+    train_exchange_drop_layers(session->exchange);
     if (session->loss_log != NULL)
         (void)fclose(session->loss_log);
     if (session->time_log != NULL)
