@@ -67,7 +67,7 @@ static bool parse_number(const parser *p, const char *flag, const char *text, lo
 
 static bool parse_int(const parser *p, const char *flag, const char *text, int low, int high, int *value)
 {
-    long long number;
+    long long number = 0;
     if (!parse_number(p, flag, text, low, high, &number))
         return false;
     *value = (int)number;

@@ -149,17 +149,19 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_a
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 
-/* An all-reduce that is done again and again, as MPI_Allreduce_init makes one: of `count` tensors like
+/* Makes a request for an all-reduce that is done again and again, as MPI_Allreduce_init does: of `count` tensors like
  * kolo_grouped_allreduce, or of one like kolo_allreduce, checked and described once. args[0].name must be given; by it
- * the ranks match, whether they prepared the operation or not. args and what they point to may go after the call, but the
- * tensors stay where they are until kolo_request_free. Nothing begins yet: kolo_wait and kolo_test would answer
- * KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. [any] */
+ * the ranks match, whether they prepared the operation or not; two requests of one name match in the order of their
+ * starts. args and what they point to may go after the call, but not the tensors: their memory must stay what it is until
+ * kolo_request_free, and is not to be given to kolo_free before. Nothing begins yet: before the first kolo_start, kolo_wait
+ * and kolo_test answer KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. Worth it for
+ * groups, and for many that are in flight; a small tensor that is waited for at once takes less as a call. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count,
                                                  kolo_request **request);
 
 /* Starts a prepared operation; then kolo_wait or kolo_test tell when it is over, and it can be started again. KOLO_ERR_STATE
- * while it is under way (its callback is part of it), and when its context is gone. Not concurrently with another call on
- * the same request. [any] */
+ * while it is under way, which it still is in its own callback; and when its context is gone. In a broken job kolo_wait
+ * tells, as after any call. Not concurrently with another call on the same request. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_start(kolo_request *request);
 
 /* Which part of count elements is rank's: the first count % size ranks get one element more. Pure. [any] */
@@ -192,9 +194,9 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_completion_fd(kolo_context *ctx, int *f
 /* bytes of zeroed memory for tensors, aligned to 128 bytes, from 64 KiB on to a page, from 2 MiB on to 2 MiB. *ptr is
  * NULL for 0 bytes. Where all ranks share a host, it lies where every one of them has mapped it (KOLO_SHM_HEAP):
  * operations then load and store there without copies in between; its pages are there when the call returns, and a forked
- * child shares it with its parent, which goes on using it: the child must not write to it. Tensors that are allocated one
- * after another lie side by side where there is room, and groups of them, in that order, are worked on as one. Elsewhere,
- * and where there is no room, it is private.
+ * child shares it with its parent, which goes on using it: the child must not write to it. Elsewhere, and where there is no
+ * room, it is private. Tensors that are allocated one after another lie one after another where there is room. Among two
+ * ranks, groups of them in that order are worked on as one tensor where their sizes leave no gaps.
  * Lives until kolo_free or kolo_finalize. kolo_free waits for nothing: no operation may use it. NULL is ignored. After
  * an error that broke the job, what lies there may still change: a peer may not have heard of it yet. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr);
@@ -218,7 +220,7 @@ typedef struct kolo_error {
  * thread's next kolo call. [any] */
 KOLO_API const kolo_error *kolo_last_error(void);
 
-/* The error of a completed request, NULL if it has none (yet). Valid until kolo_request_free. [any] */
+/* The error of a completed request, NULL if it has none (yet). Valid until kolo_request_free or the next kolo_start. [any] */
 KOLO_API const kolo_error *kolo_request_error(const kolo_request *request);
 
 /* "KOLO_ERR_INVALID", and the phrase of the list. "unknown status" for other numbers. [any] */

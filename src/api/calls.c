@@ -126,6 +126,7 @@ kolo_status kolo_test(kolo_request *request, int *done)
     kolo_error_clear();
     if (request == NULL || done == NULL)
         return no_request("test", "kolo_test needs a request and somewhere to put the answer");
+    *done = 0;
     if (is_unstarted(request))
         return refuse_unstarted(request);
     bool over = kolo_request_is_done(request);

@@ -12,7 +12,7 @@ enum { SHELLS = 64 };
 
 static kolo_context shells[SHELLS];
 static _Atomic uint32_t next_shell;
-static _Atomic uint64_t incarnations;
+static _Atomic uint64_t incarnations = 1; /* 0: none */
 
 /* One page that the kernel empties in a forked child: cheaper to ask than getpid(), and no fork handler is installed.
  */

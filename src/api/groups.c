@@ -111,11 +111,12 @@ static kolo_status check_start(const kolo_request *request)
     if (request->serial == 0)
         return refuse_start(request, KOLO_ERR_INVALID,
                             "its call did that; kolo_prepare makes what can be started again");
+    KOLO_TRY(kolo_context_check(request->context)); /* it is alive; but is it the one? */
+    if (request->incarnation != request->context->incarnation)
+        return refuse_start(request, KOLO_ERR_STATE, "its context was finalized");
     if (kolo_request_is_under_way(request))
         return refuse_start(request, KOLO_ERR_STATE, "it is under way; kolo_wait for its end first");
-    if (request->process == kolo_process_number() && request->incarnation != request->context->incarnation)
-        return refuse_start(request, KOLO_ERR_STATE, "its context was finalized");
-    return kolo_context_check(request->context);
+    return KOLO_OK;
 }
 
 kolo_status kolo_start(kolo_request *request)
@@ -125,12 +126,11 @@ kolo_status kolo_start(kolo_request *request)
         return kolo_submit_failed(kolo_fail(KOLO_ERR_INVALID, "kolo_start needs a request"), KOLO_ALLREDUCE);
     kolo_status status = check_start(request);
     if (status == KOLO_OK) {
-        uint32_t before = atomic_load_explicit(&request->state, memory_order_relaxed);
         bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
         kolo_request_renew(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
         status = kolo_driver_submit(request->driver, request, false);
-        if (status != KOLO_OK)
-            atomic_store(&request->state, before);
+        if (status != KOLO_OK) /* its last result is gone */
+            atomic_store(&request->state, KOLO_REQUEST_PREPARED);
     }
     return kolo_submit_failed(status, KOLO_ALLREDUCE);
 }

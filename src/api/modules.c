@@ -13,8 +13,8 @@
 #define FUNCTIONS(X)                                                                                                   \
     X(create)                                                                                                          \
     X(address)                                                                                                         \
-    X(connect) X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close) X(closed)         \
-        X(destroy)
+    X(connect)                                                                                                         \
+    X(send_control) X(send) X(recv) X(progress) X(cancel_all) X(event_fd) X(arm) X(close) X(closed) X(destroy)
 
 static const char *missing_function(const kolo_transport_ops *ops)
 {
@@ -85,7 +85,10 @@ kolo_status kolo_module_load(const char *name, const char *path_list, const kolo
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_";
     if (!name || !name[0] || strlen(name) > 64 || name[strspn(name, allowed)] != '\0')
-        return kolo_fail(KOLO_ERR_CONFIG, "\"%s\" is no transport's name", name ? name : "");
+        return kolo_fail(
+            KOLO_ERR_CONFIG,
+            "KOLO_TRANSPORT=%s is no transport's name; auto, shm, ucx, or that of a module in KOLO_TRANSPORT_PATH",
+            name ? name : "");
     const char *folder = path_list ? path_list : "";
     for (const char *end; folder[0]; folder = end[0] ? end + 1 : end) {
         char path[PATH_MAX];

@@ -2,21 +2,20 @@
 #include "base/error.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static _Thread_local kolo_error current = {.struct_size = sizeof(kolo_error)};
 
-/* Every public call asks, so it is of the kind that is found without a call; there is room for a byte of it in every
- * process that loads us late. */
-static _Thread_local bool is_set __attribute__((tls_model("initial-exec")));
+/* Some thread has had one. Every public call asks, and finding a variable of the own thread takes longer. */
+static _Atomic bool any_was_set;
 
 void kolo_error_clear(void)
 {
-    if (is_set)
+    if (atomic_load_explicit(&any_was_set, memory_order_relaxed) && current.status != KOLO_OK)
         current = (kolo_error){.struct_size = sizeof(kolo_error)};
-    is_set = false;
 }
 
 kolo_error *kolo_error_current(void)
@@ -28,7 +27,7 @@ kolo_error *kolo_error_current(void)
 static kolo_status record(kolo_status status, int sys_errno, const char *message)
 {
     current = (kolo_error){.struct_size = sizeof(kolo_error)};
-    is_set = true;
+    atomic_store_explicit(&any_was_set, true, memory_order_relaxed);
     current.status = status;
     current.sys_errno = sys_errno;
     memcpy(current.message, message, strlen(message) + 1);
@@ -64,7 +63,7 @@ kolo_status kolo_fail_errno(kolo_status status, int sys_errno, const char *forma
 
 kolo_status kolo_error_adopt(const kolo_error *error)
 {
-    is_set = true;
+    atomic_store_explicit(&any_was_set, true, memory_order_relaxed);
     if (error != &current)
         current = *error;
     current.struct_size = sizeof(kolo_error);

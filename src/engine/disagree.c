@@ -28,7 +28,9 @@ static const char *advice(const kolo_entry *entry, const kolo_variant *first, co
     size_t one = kolo_description_pieces(first->description, first->description_size),
            other = kolo_description_pieces(second->description, second->description_size);
     if (one != other && one > 0 && other > 0)
-        return "submit the same tensors together on every rank (kolo_grouped_allreduce), or each by itself everywhere";
+        return "submit the same tensors together on every rank (kolo_grouped_allreduce, kolo_prepare), or each by "
+               "itself "
+               "everywhere";
     if (*kolo_request_given_name(entry->name) == '\0')
         return "without names, operations match in the order of their calls: make the same calls everywhere, or name "
                "them";

@@ -47,14 +47,16 @@ static bool make_secret(char text[65])
     return true;
 }
 
-/* On a port of the system's choice: no other job can have it. */
+/* On a port of the system's choice: no other job can have it. The ranks themselves may have it again, for a job after this
+ * one, so what is left of connections must not keep it. */
 static bool listen_for_ranks(kolorun_start *start)
 {
+    const int on = 1;
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof(address);
     start->listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (start->listen_fd < 0 || bind(start->listen_fd, (struct sockaddr *)&address, size) != 0 ||
-        listen(start->listen_fd, SOMAXCONN) != 0 ||
+    if (start->listen_fd < 0 || setsockopt(start->listen_fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
+        bind(start->listen_fd, (struct sockaddr *)&address, size) != 0 || listen(start->listen_fd, SOMAXCONN) != 0 ||
         getsockname(start->listen_fd, (struct sockaddr *)&address, &size) != 0)
         return false;
     start->port = ntohs(address.sin_port);

@@ -18,6 +18,11 @@ for name, found in (("the version map", mapped), ("the library", exported)):
     if found != declared:
         failed = True
         print(f"{name} lacks: {sorted(declared - found)}; has too much: {sorted(found - declared)}")
+# Room for static thread-local storage is scarce in a process that loads the library late, or twice.
+dynamic = subprocess.run(["readelf", "--dynamic", "--wide", library], capture_output=True, text=True, check=True).stdout
+if "STATIC_TLS" in dynamic:
+    failed = True
+    print("the library asks for static thread-local storage, so dlopen may fail")
 if not declared:
     sys.exit(f"{header} declares nothing")
 print(f"{len(declared)} functions")

@@ -142,8 +142,9 @@ static bool own_pages(const kolo_transport *t, size_t offset, size_t bytes, size
     return *first < *end;
 }
 
-/* Under the lock: nobody may take the range before it is empty. */
-static void give(kolo_transport *t, size_t offset, size_t bytes)
+/* Under the lock: nobody may take the range before it is empty. unused: it never had anything else in it, and may have no
+ * memory that could be cleared. */
+static void give(kolo_transport *t, size_t offset, size_t bytes, bool unused)
 {
     unsigned char *heap = (unsigned char *)t->head + t->layout.heap_at;
     size_t first, end;
@@ -154,9 +155,9 @@ static void give(kolo_transport *t, size_t offset, size_t bytes)
         (void)madvise(heap + first, end - first, MADV_DONTDUMP);
     if (!emptied)
         first = end = offset + bytes;
-    if (first > offset)
+    if (!unused && first > offset)
         memset(heap + offset, 0, first - offset);
-    if (end < offset + bytes)
+    if (!unused && end < offset + bytes)
         memset(heap + end, 0, offset + bytes - end);
     kolo_ranges_give(&t->heap.ranges, offset);
 }
@@ -178,7 +179,7 @@ kolo_status shm_heap_alloc(kolo_transport *t, size_t bytes, void **memory)
     if (!shm_pages_fill(t->memory_fd, t->head, t->layout.heap_at + first, filled)) {
         status = refuse(t, bytes, strerror(errno));
         pthread_mutex_lock(&t->heap.lock);
-        give(t, offset, rounded);
+        give(t, offset, rounded, true);
         pthread_mutex_unlock(&t->heap.lock);
         return status;
     }
@@ -193,7 +194,7 @@ kolo_status shm_heap_free(kolo_transport *t, void *memory)
     size_t bytes = 0;
     pthread_mutex_lock(&t->heap.lock);
     if (at >= heap && (bytes = kolo_ranges_at(&t->heap.ranges, at - heap)) > 0)
-        give(t, at - heap, bytes);
+        give(t, at - heap, bytes, false);
     pthread_mutex_unlock(&t->heap.lock);
     if (bytes == 0)
         return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID, "%p is not memory of this heap, or was freed before",

@@ -132,6 +132,44 @@ static void start__one_at_a_time(void **state)
     assert_int_equal(atomic_load(&completions), 6);
 }
 
+/* Fills the submit queue, and starts the one that waits for nothing then. */
+static void start_behind_many(void *user, kolo_request *request, kolo_status status)
+{
+    (void)request;
+    (void)status;
+    static float data[COUNT];
+    kolo_args args = host_args("many", data, &count);
+    kolo_context *ctx = *(kolo_context **)user;
+    kolo_request *one;
+    while (kolo_allreduce(ctx, &args, &one) == KOLO_OK)
+        kolo_request_free(one);
+    started_inside = kolo_start(((kolo_request **)user)[1]);
+}
+
+static void start__refused_leaves_no_old_result(void **state)
+{
+    (void)state;
+    float data[COUNT] = {0};
+    setenv("KOLO_QUEUE_DEPTH", "16", 1);
+    kolo_context *ctx = host_init(NULL);
+    kolo_args args = host_args("w", data, &count);
+    kolo_request *request = prepare(ctx, &args, 1), *plain;
+    run(request);
+    void *both[2] = {ctx, request};
+    args.name = "filler";
+    args.done = start_behind_many;
+    args.user = both;
+    assert_int_equal(kolo_allreduce(ctx, &args, &plain), KOLO_OK);
+    assert_int_equal(kolo_wait(plain, -1), KOLO_OK);
+    assert_int_equal(started_inside, KOLO_ERR_STATE);
+    host_expect(kolo_wait(request, 0), KOLO_ERR_STATE, "not started");
+    run(request);
+    kolo_request_free(plain);
+    kolo_request_free(request);
+    host_finalize(ctx);
+    unsetenv("KOLO_QUEUE_DEPTH");
+}
+
 /* Contexts come and go, in the same place at times; a request is of the one that it was prepared in. */
 static void start__after_its_context_has_gone(void **state)
 {
@@ -178,9 +216,13 @@ int main(void)
 {
     host_clear_environment();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(start__works_on_what_lies_there_now), cmocka_unit_test(prepare__refuses),
-        cmocka_unit_test(unstarted__has_no_end_to_wait_for),   cmocka_unit_test(start__one_at_a_time),
-        cmocka_unit_test(start__after_its_context_has_gone),   cmocka_unit_test(start__in_a_forked_child),
+        cmocka_unit_test(start__works_on_what_lies_there_now),
+        cmocka_unit_test(prepare__refuses),
+        cmocka_unit_test(unstarted__has_no_end_to_wait_for),
+        cmocka_unit_test(start__one_at_a_time),
+        cmocka_unit_test(start__refused_leaves_no_old_result),
+        cmocka_unit_test(start__after_its_context_has_gone),
+        cmocka_unit_test(start__in_a_forked_child),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
