@@ -210,6 +210,40 @@ static kolo_status check_factors(const kolo_operation *operation, kolo_dtype_id 
     return KOLO_OK;
 }
 
+/* The usual tensor, with nothing to refuse: contiguous memory of this type. */
+static inline bool is_plain(const kolo_tensor *tensor, kolo_dtype type, int64_t *count)
+{
+    enum { ELEMENT_BYTES_MAX = 16 };
+    int64_t product = 1;
+    if (tensor->data == NULL || tensor->shape == NULL || tensor->strides != NULL ||
+        tensor->device_type != KOLO_DEVICE_CPU || tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS ||
+        memcmp(&tensor->dtype, &type, sizeof(type)) != 0)
+        return false;
+    for (int32_t d = 0; d < tensor->ndim; d++)
+        if (tensor->shape[d] < 0 || __builtin_mul_overflow(product, tensor->shape[d], &product))
+            return false;
+    *count = product;
+    return product <= INT64_MAX / ELEMENT_BYTES_MAX;
+}
+
+bool kolo_check_plain(const kolo_args *args, kolo_piece *piece)
+{
+    kolo_dtype type = kolo_dtype_of(piece->type);
+    int64_t input_count;
+    if (!is_plain(&args->output, type, &piece->count))
+        return false;
+    piece->output = (char *)args->output.data + args->output.byte_offset;
+    piece->input = piece->output;
+    if (args->input.data == NULL)
+        return true;
+    if (!is_plain(&args->input, type, &input_count) || input_count != piece->count)
+        return false;
+    piece->input = (char *)args->input.data + args->input.byte_offset;
+    uintptr_t in = (uintptr_t)piece->input, out = (uintptr_t)piece->output;
+    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
+    return in + bytes <= out || out + bytes <= in;
+}
+
 kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size, int32_t rank,
                              kolo_piece *piece, const kolo_tensor **shape_of)
 {
@@ -217,6 +251,10 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     kolo_dtype_id input_type = KOLO_DTYPE_FLOAT32;
     int64_t input_count = 0, output_count = 0;
     bool in_place = collective == KOLO_BROADCAST || args->input.data == NULL;
+    *shape_of = &args->output;
+    if (collective == KOLO_ALLREDUCE && kolo_dtype_find(args->output.dtype, &piece->type) &&
+        kolo_check_plain(args, piece))
+        return check_factors(operation, piece->type);
     if (args->output.data == NULL && args->output.dtype.bits == 0)
         return kolo_fail(KOLO_ERR_INVALID, "args.output was not set; give it the tensor, as KOLO_VECTOR(data, count, "
                                            "KOLO_FLOAT32) makes it (in place: the output alone)");
@@ -225,7 +263,6 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     piece->output = first_element(&args->output);
     piece->input = piece->output;
     piece->count = output_count;
-    *shape_of = &args->output;
     if (in_place)
         return KOLO_OK;
     /* An empty tensor may have no memory: then data NULL with a shape is still an input, but there is nothing to check

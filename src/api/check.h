@@ -18,6 +18,10 @@ KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, cons
 KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size,
                                             int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of);
 
+/* The usual tensors of an all-reduce, with nothing to refuse: contiguous, of the type that the piece has already; in place,
+ * or apart. False: anything else, and the rest of the piece means nothing. */
+bool kolo_check_plain(const kolo_args *args, kolo_piece *piece);
+
 /* What a group's tensors are, one entry each. */
 typedef struct kolo_check_lists {
     kolo_piece *pieces;

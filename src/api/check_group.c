@@ -141,41 +141,6 @@ static kolo_status check_apart(const kolo_piece *pieces, size_t count)
 
 /* ---- one by one --------------------------------------------------------------------------------------------- */
 
-/* The usual tensor, with nothing to refuse: contiguous memory of this type. */
-static inline bool is_plain(const kolo_tensor *tensor, kolo_dtype type, int64_t *count)
-{
-    enum { ELEMENT_BYTES_MAX = 16 };
-    int64_t product = 1;
-    if (tensor->data == NULL || tensor->shape == NULL || tensor->strides != NULL ||
-        tensor->device_type != KOLO_DEVICE_CPU || tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS ||
-        memcmp(&tensor->dtype, &type, sizeof(type)) != 0)
-        return false;
-    for (int32_t d = 0; d < tensor->ndim; d++)
-        if (tensor->shape[d] < 0 || __builtin_mul_overflow(product, tensor->shape[d], &product))
-            return false;
-    *count = product;
-    return product <= INT64_MAX / ELEMENT_BYTES_MAX;
-}
-
-/* Such a tensor in place, or two that are apart; of the type that the piece has already. */
-static inline bool read_plain(const kolo_args *args, kolo_piece *piece)
-{
-    kolo_dtype type = kolo_dtype_of(piece->type);
-    int64_t input_count;
-    if (!is_plain(&args->output, type, &piece->count))
-        return false;
-    piece->output = (char *)args->output.data + args->output.byte_offset;
-    piece->input = piece->output;
-    if (args->input.data == NULL)
-        return true;
-    if (!is_plain(&args->input, type, &input_count) || input_count != piece->count)
-        return false;
-    piece->input = (char *)args->input.data + args->input.byte_offset;
-    uintptr_t in = (uintptr_t)piece->input, out = (uintptr_t)piece->output;
-    uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
-    return in + bytes <= out || out + bytes <= in;
-}
-
 static kolo_status refuse_piece(kolo_status status, size_t index)
 {
     char detail[600];
@@ -216,7 +181,7 @@ kolo_status kolo_check_group(const kolo_args *given, const kolo_args *first, siz
         __builtin_prefetch(at + AHEAD * stride + offsetof(kolo_args, output));
         if (i > 0)
             piece->type = lists->pieces[0].type;
-        if (i == 0 || args->struct_size != sizeof(*args) || stride != sizeof(*args) || !read_plain(args, piece))
+        if (i == 0 || args->struct_size != sizeof(*args) || stride != sizeof(*args) || !kolo_check_plain(args, piece))
             KOLO_TRY(check_piece(operation, given, at, i, size, rank, lists));
         else {
             lists->ndims[i] = args->output.ndim;
