@@ -23,7 +23,7 @@ struct kolo_driver {
     int thread_fd; /* wakes the communication thread from ASLEEP */
     int completion_fd;
     _Alignas(CACHE_LINE) _Atomic uint32_t token;    /* 1: held */
-    _Atomic uintptr_t holder;                       /* address of a thread-local of the thread that drives; 0: nobody */
+    _Atomic uintptr_t holder;                       /* the thread that drives, as pthread_self has it; 0: nobody */
     _Alignas(CACHE_LINE) _Atomic uint32_t waiters;  /* callers inside kolo_driver_wait */
     _Atomic uint32_t visits;                        /* of callers that drove, and left nothing under way, ever */
     _Atomic uint32_t submitted;                     /* requests, ever; some may go uncounted */
