@@ -154,11 +154,13 @@ static kolo_status check_piece(const kolo_operation *operation, const kolo_args 
     kolo_args copy;
     const kolo_tensor *shape_of = NULL;
     const kolo_args *args = (const kolo_args *)(const void *)at;
-    KOLO_TRY(kolo_args_read(args, &copy, &args));
+    kolo_status status = kolo_args_read(args, &copy, &args);
+    if (status != KOLO_OK)
+        return refuse_piece(status, index);
     if (args->struct_size != given->struct_size)
         return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", index,
                          args->struct_size, given->struct_size);
-    kolo_status status = kolo_check_piece(operation, args, size, rank, &lists->pieces[index], &shape_of);
+    status = kolo_check_piece(operation, args, size, rank, &lists->pieces[index], &shape_of);
     if (status != KOLO_OK)
         return refuse_piece(status, index);
     lists->ndims[index] = shape_of->ndim;

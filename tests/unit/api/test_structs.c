@@ -85,6 +85,7 @@ static void group__is_as_far_apart_as_its_structs_are_long(void **state)
     list[2].known.struct_size = sizeof(list[2]);
     list[2].more[MORE - 1] = 9;
     host_expect(kolo_grouped_allreduce(ctx, &list[0].known, COUNT, NULL), KOLO_ERR_VERSION, "a newer Kolo");
+    assert_non_null(strstr(kolo_last_error()->message, "tensor 2 of the group: kolo_args has"));
     host_finalize(ctx);
 }
 
