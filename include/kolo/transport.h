@@ -161,6 +161,15 @@ typedef struct kolo_transport_ops {
     kolo_status (*heap_alloc)(kolo_transport *transport, size_t bytes, void **memory);
     /* Gives it back, whoever uses it. KOLO_ERR_INVALID: not from heap_alloc, or freed before. Any thread, as above. */
     kolo_status (*heap_free)(kolo_transport *transport, void *memory);
+
+    /* Optional, both or none (NULL): memory of peers that is not mapped here, read by the kernel (cross-memory attach).
+     *
+     * reads_peers: whether this rank may read all others' memory; constant from connect() on. */
+    bool (*reads_peers)(kolo_transport *transport);
+    /* Copies bytes at `address` of peer's process (!= this rank) into `to`, before it returns. Whoever reads and whoever
+     * owns them keep order by flags. KOLO_ERR_PEER: there is no such memory (any more); `to` is undefined then. That a peer
+     * is dead need not be noticed here, but `to` is undefined then as well. */
+    kolo_status (*read_peer)(kolo_transport *transport, int32_t peer, uintptr_t address, void *to, size_t bytes);
 } kolo_transport_ops;
 
 #define KOLO_TRANSPORT_FLAG_LINES 128

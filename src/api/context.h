@@ -34,6 +34,7 @@ struct kolo_context {
     bool prices_wanted;                              /* they are to be measured */
     int32_t local_rank, local_size;                  /* among the ranks of this host */
     bool one_host;                                   /* all ranks of the job seem to be here */
+    bool readable_tensors;                           /* all ranks may read each other's memory */
     bool own_cores;                                  /* the launcher gave each rank of this host cores of its own */
     char comm_cpus[256];                             /* where the communication thread belongs; "" = anywhere */
     const kolo_transport_ops *ops;

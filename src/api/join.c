@@ -135,12 +135,19 @@ static kolo_status start_driver(kolo_context *ctx)
 /* Forcing is a promise of its own, so that it is not kept must be heard. */
 static void warn_of_unusable(const kolo_context *ctx, const char *variable, const kolo_algorithm *forced)
 {
-    if (forced != NULL && forced->association == KOLO_ASSOCIATION_DIRECT && ctx->job.size > 1 &&
-        !kolo_engine_shares(ctx->engine))
+    if (forced == NULL || forced->association != KOLO_ASSOCIATION_DIRECT || ctx->job.size == 1)
+        return;
+    if (!kolo_engine_shares(ctx->engine))
         kolo_log_write(&ctx->log, KOLO_LOG_WARN,
                        "%s=%s cannot be used: it needs windows in memory that all ranks share, and over %s there are "
                        "none here; algorithms are chosen by price, as with auto",
                        variable, forced->name, ctx->ops->name);
+    else if (forced->reads_tensors && !ctx->readable_tensors)
+        kolo_log_write(
+            &ctx->log, KOLO_LOG_WARN,
+            "%s=%s cannot be used: it needs ranks that may all read each other's memory (KOLO_SHM_ATTACH=yes, "
+            "and a kernel that permits it); algorithms are chosen by price, as with auto",
+            variable, forced->name);
 }
 
 /* Who and where everybody is; then the transport that all can use. */

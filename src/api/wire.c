@@ -58,6 +58,23 @@ static kolo_status connect_all(kolo_context *ctx, const char *name, const kolo_b
     return status;
 }
 
+/* What a rank that is connected says: and it may read the others' memory; or not. */
+enum { READER = 'r', CONNECTED = 'y' };
+
+static char say(const kolo_context *ctx)
+{
+    return ctx->ops->reads_peers != NULL && ctx->ops->reads_peers(ctx->transport) ? READER : CONNECTED;
+}
+
+/* All read each other's memory, or nobody does. */
+static bool all_read(const kolo_context *ctx, const kolo_bytes *all)
+{
+    for (int32_t r = 0; r < ctx->job.size; r++)
+        if (all[r].size == 0 || *(const char *)all[r].data != READER)
+            return false;
+    return true;
+}
+
 /* Makes the transport on all ranks, or on none: two exchanges, in which an empty blob says "not here". */
 static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const char *name, kolo_bytes *all)
 {
@@ -71,13 +88,17 @@ static kolo_status attempt(kolo_context *ctx, kolo_rendezvous *rendezvous, const
         status = connect_all(ctx, name, all);
         why = *kolo_error_current();
     }
-    KOLO_TRY(kolo_rendezvous_exchange(rendezvous, "y", status == KOLO_OK ? 1 : 0, all));
+    char word = status == KOLO_OK ? say(ctx) : '\0';
+    KOLO_TRY(kolo_rendezvous_exchange(rendezvous, &word, status == KOLO_OK ? 1 : 0, all));
+    ctx->readable_tensors = all_read(ctx, all);
     return status != KOLO_OK ? kolo_error_adopt(&why) : first_refusal(ctx, name, all);
 }
 
 static kolo_status attach(kolo_context *ctx)
 {
-    return kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport);
+    KOLO_TRY(kolo_engine_attach(ctx->engine, ctx->ops, ctx->transport));
+    kolo_engine_set_readable(ctx->engine, ctx->readable_tensors);
+    return KOLO_OK;
 }
 
 static kolo_status wire_alone(kolo_context *ctx)

@@ -28,9 +28,9 @@
     X(stall_ns, "STALL_WARNING", TIME, "10s", 0, KOLO_CONFIG_TIME_MAX,                                                 \
       "warn about a tensor that some ranks lack for so long; 0: never")                                                \
     X(algorithm, "ALGORITHM", TEXT, "auto", 0, 0,                                                                      \
-      "all-reduce, reduce-scatter, all-gather: auto, ring, oneshot, circulant, direct, direct_oneshot")                \
+      "all-reduce, reduce-scatter, all-gather: auto, ring, oneshot, circulant, direct, direct_oneshot, attach")        \
     X(broadcast, "BROADCAST", TEXT, "auto", 0, 0,                                                                      \
-      "broadcast: auto, binomial, chain, direct")                                                                      \
+      "broadcast: auto, binomial, chain, direct, attach")                                                              \
     X(prices, "PRICES", TEXT, "auto", 0, 0,                                                                             \
       "prices that choose algorithms: auto (measured at the start), default, or like flight=200ns,copy=30us")         \
     X(chunk_bytes, "CHUNK", SIZE, "256K", 64, INT64_C(1) << 30,                                                        \
@@ -52,7 +52,7 @@
     X(shm_heap_bytes, "SHM_HEAP", SIZE, "auto", 0, INT64_C(1) << 40,                                                   \
       "room of each rank for kolo_alloc's memory, shared in place; auto: as much as there is memory; 0: none")         \
     X(shm_attach, "SHM_ATTACH", BOOL, "yes", 0, 0,                                                                     \
-      "cross-memory attach for large messages, where the kernel allows it: yes, no")                                   \
+      "cross-memory attach for large private tensors, where the kernel allows it: yes, no")                            \
     X(ucx_tls, "UCX_TLS", TEXT, "", 0, 0,                                                                              \
       "UCX transports; empty: UCX's choice")                                                                           \
     X(job_secret, "JOB_SECRET", SECRET, "", 0, 0,                                                                      \

@@ -300,6 +300,11 @@ void kolo_engine_set_prices(kolo_engine *engine, const kolo_price_model *model)
     engine->options.model = engine->policy.model = engine->env.model = *model;
 }
 
+void kolo_engine_set_readable(kolo_engine *engine, bool readable)
+{
+    engine->env.readable_tensors = readable && engine->policy.is_shared;
+}
+
 static kolo_status build_parts(kolo_engine *engine)
 {
     const kolo_engine_options *options = &engine->options;

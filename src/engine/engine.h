@@ -52,6 +52,8 @@ KOLO_NODISCARD kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_tr
 bool kolo_engine_shares(const kolo_engine *engine);
 /* Other prices than the options'; before the first step, and the same on all ranks. */
 void kolo_engine_set_prices(kolo_engine *engine, const kolo_price_model *model);
+/* Whether all ranks can have the transport read the others' memory (they can not, until this is said); as above. */
+void kolo_engine_set_readable(kolo_engine *engine, bool readable);
 
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);

@@ -73,10 +73,21 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     return KOLO_OK;
 }
 
+/* Words of a line behind its flags: where this rank's tensors lie, for those who read them by the transport. */
+enum { PLACE_INPUT = KOLO_FLAG_COUNT, PLACE_OUTPUT };
+
+static bool is_peers(uint8_t buffer)
+{
+    return buffer == KOLO_BUFFER_PEER_INPUT || buffer == KOLO_BUFFER_PEER_OUTPUT;
+}
+
 /* rank: whose it is, where each has one. */
 static void *at(const kolo_executor *executor, uint8_t buffer, int32_t rank, int64_t offset)
 {
     const kolo_execution *run = &executor->run;
+    if (run->reads_tensors && is_peers(buffer)) /* an address of that rank's process */
+        return (void *)(run->flags[rank][buffer == KOLO_BUFFER_PEER_INPUT ? PLACE_INPUT : PLACE_OUTPUT] +
+                        (uintptr_t)offset * executor->element_bytes);
     uintptr_t base = buffer == KOLO_BUFFER_PEER_INPUT    ? run->peer_input[rank]
                      : buffer == KOLO_BUFFER_PEER_OUTPUT ? run->peer_output[rank]
                      : buffer == KOLO_BUFFER_WINDOW      ? run->windows[rank]
@@ -130,6 +141,14 @@ static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
     return (size_t)run->size;
 }
 
+static int32_t ring_position(const kolo_execution *run, int32_t rank)
+{
+    int32_t position = 0;
+    while (run->ring[position] != rank)
+        position++;
+    return position;
+}
+
 /* What it reads, as operands from `first` on: a FOLD's in ring order, starting after the owner. Returns how many. */
 static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, size_t first)
 {
@@ -141,9 +160,7 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, 
         set_operand(executor, first + 1, step->b, run->rank, step->b_offset);
         return 2;
     }
-    int32_t position = 0;
-    while (run->ring[position] != step->peer)
-        position++;
+    int32_t position = ring_position(run, step->peer);
     for (int32_t i = 0; i < run->size; i++) {
         int32_t rank = run->ring[(position + 1 + i) % run->size];
         bool is_own = rank == run->rank;
@@ -197,14 +214,40 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, boo
     }
 }
 
+/* Reads what lies in peers' memory: a COPY's where it belongs, and nothing is left to do then; a FOLD's into scratch. */
+static kolo_status fetch(kolo_executor *executor, const kolo_step *step, size_t outputs)
+{
+    const kolo_execution *run = &executor->run;
+    size_t bytes = (size_t)step->count * executor->element_bytes;
+    if (step->kind == KOLO_STEP_COPY)
+        return executor->ops->read_peer(executor->transport, step->peer, (uintptr_t)executor->operands[outputs],
+                                        executor->operands[0], bytes);
+    char *scratch = (char *)run->base[KOLO_BUFFER_SCRATCH];
+    int32_t position = ring_position(run, step->peer);
+    for (int32_t i = 0; i < run->size; i++) {
+        int32_t rank = run->ring[(position + 1 + i) % run->size];
+        void **operand = &executor->operands[outputs + (size_t)i];
+        if (rank == run->rank)
+            continue;
+        KOLO_TRY(executor->ops->read_peer(executor->transport, rank, (uintptr_t)*operand, scratch, bytes));
+        *operand = scratch;
+        scratch += bytes;
+    }
+    return KOLO_OK;
+}
+
 /* A copy is the fold of one input. */
-static void compute(const kolo_executor *executor, const kolo_step *step)
+static kolo_status compute(kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
     const kolo_reduction reduction = {
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
     size_t outputs = list_outputs(executor, step), inputs = list_inputs(executor, step, outputs);
-    bool publishes = is_published(run, step);
+    bool publishes = is_published(run, step), fetches = run->reads_tensors && is_peers(step->a);
+    if (fetches)
+        KOLO_TRY(fetch(executor, step, outputs));
+    if (fetches && step->kind == KOLO_STEP_COPY)
+        return KOLO_OK;
     if (publishes)
         kolo_publish_begin(run->publisher, (size_t)step->count * executor->element_bytes);
     if (run->parts == NULL)
@@ -213,6 +256,7 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
         fold_parts(executor, step, publishes, &reduction, outputs, inputs);
     if (publishes)
         kolo_publish_end(run->publisher);
+    return KOLO_OK;
 }
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */
@@ -220,8 +264,12 @@ static void compute(const kolo_executor *executor, const kolo_step *step)
 static void notify(const kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
-    uint64_t value = run->flag_base[step->message] + (uint64_t)step->count;
-    __atomic_store_n(&run->flags[run->rank][step->message], value, __ATOMIC_RELEASE);
+    uint64_t value = run->flag_base[step->message] + (uint64_t)step->count, *own = run->flags[run->rank];
+    if (run->reads_tensors && step->message == KOLO_FLAG_COPIED) {
+        own[PLACE_INPUT] = run->base[KOLO_BUFFER_INPUT];
+        own[PLACE_OUTPUT] = run->base[KOLO_BUFFER_OUTPUT];
+    }
+    __atomic_store_n(&own[step->message], value, __ATOMIC_RELEASE);
     executor->ops->flags_changed(executor->transport);
 }
 
@@ -276,6 +324,12 @@ static kolo_status post(kolo_executor *executor, uint32_t index, const kolo_step
                                at(executor, step->dst, executor->run.rank, step->dst_offset), bytes, posting);
 }
 
+static void fail_step(kolo_executor *executor, uint32_t index, kolo_status status)
+{
+    executor->failed_step = index;
+    kolo_executor_cancel(executor, status);
+}
+
 static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_step *step)
 {
     kolo_status status = post(executor, index, step);
@@ -283,8 +337,7 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
         executor->posted++;
     } else {
         executor->postings[index].executor = NULL;
-        executor->failed_step = index;
-        kolo_executor_cancel(executor, status);
+        fail_step(executor, index, status);
     }
 }
 
@@ -292,6 +345,7 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
 static bool run_step(kolo_executor *executor, uint32_t index)
 {
     const kolo_step *step = &executor->run.schedule->steps[index];
+    kolo_status status;
     switch (step->kind) {
     case KOLO_STEP_SEND:
     case KOLO_STEP_RECV:
@@ -305,7 +359,10 @@ static bool run_step(kolo_executor *executor, uint32_t index)
         notify(executor, step);
         break;
     default:
-        compute(executor, step);
+        if ((status = compute(executor, step)) != KOLO_OK) {
+            fail_step(executor, index, status);
+            return true;
+        }
     }
     step_over(executor, index);
     return true;
@@ -338,12 +395,10 @@ void kolo_executor_completed(kolo_posting *posting, kolo_status status)
     kolo_executor *executor = posting->executor;
     posting->executor = NULL;
     executor->posted--;
-    if (status == KOLO_OK) {
+    if (status == KOLO_OK)
         step_over(executor, posting->step);
-    } else if (!executor->canceled) {
-        executor->failed_step = posting->step;
-        kolo_executor_cancel(executor, status);
-    }
+    else if (!executor->canceled)
+        fail_step(executor, posting->step, status);
 }
 
 void kolo_executor_cancel(kolo_executor *executor, kolo_status status)

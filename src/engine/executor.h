@@ -23,13 +23,14 @@ typedef struct kolo_posting {
 /* Where the schedule's elements lie, and what is done with them. Full coordinates: element e of a buffer is at its base
  * plus e times the element size (a base may lie outside the memory where only a slice of it exists). */
 typedef struct kolo_execution {
-    const kolo_schedule *schedule;       /* sealed; outlives the execution */
-    uintptr_t base[KOLO_BUFFER_WINDOW];  /* by kolo_buffer: the rank's own ones */
-    const uintptr_t *windows;            /* per rank; NULL where nothing is shared */
-    const uintptr_t *peer_input;         /* per rank, as this process sees it; the own one is not looked at, */
-    const uintptr_t *peer_output;        /* nor any where the schedule touches no peers' tensors */
-    const kolo_parts *parts;             /* NULL; else where INPUT, OUTPUT and the peers' are, not at the above */
-    uint64_t *const *flags;              /* per rank: its line of KOLO_FLAG_COUNT flags */
+    const kolo_schedule *schedule;      /* sealed; outlives the execution */
+    uintptr_t base[KOLO_BUFFER_WINDOW]; /* by kolo_buffer: the rank's own ones */
+    const uintptr_t *windows;           /* per rank; NULL where nothing is shared */
+    const uintptr_t *peer_input;        /* per rank, as this process sees it; the own one is not looked at, */
+    const uintptr_t *peer_output;       /* nor any where the schedule touches no peers' tensors */
+    bool reads_tensors;      /* peers' tensors are read by the transport, where their ranks tell, not there */
+    const kolo_parts *parts; /* NULL; else where INPUT, OUTPUT and the peers' are, not at the above */
+    uint64_t *const *flags;  /* per rank: its line of KOLO_FLAG_COUNT flags, and two words of places */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
     const int32_t *ring;
     kolo_dtype_id type;

@@ -66,6 +66,7 @@ typedef struct kolo_runner_env {
     kolo_publisher *publisher;
     size_t reserved_bytes; /* at the end of each window, not for runners */
     kolo_price_model model;
+    bool readable_tensors;                           /* all ranks can have the transport read the others' */
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
 } kolo_runner_env;
 

@@ -209,7 +209,8 @@ static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool 
                            .size = env->size,
                            .bytes = piece->count * (int64_t)kolo_dtype_size(piece->type),
                            .chunk_bytes = env->chunk_bytes,
-                           .window_bytes = (int64_t)engine->runners[0].window_bytes};
+                           .window_bytes = (int64_t)engine->runners[0].window_bytes,
+                           .readable_tensors = env->readable_tensors};
     return kolo_plan_values_pay(&work, by_place, &env->model);
 }
 

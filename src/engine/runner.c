@@ -156,6 +156,13 @@ static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_e
     return needs_packing(runner) ? pack(runner, env, run) : list_parts(runner, run);
 }
 
+/* In one piece on every rank, so that one address tells where: by itself, or packed. */
+static bool is_readable(const kolo_runner_env *env, const kolo_group *group)
+{
+    bool is_one = group->member_count == 1 || kolo_operation_scales_inputs(&group->operation);
+    return env->readable_tensors && is_one;
+}
+
 static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
 {
     size_t element_bytes = kolo_dtype_size(group->type);
@@ -166,7 +173,8 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
                            .size = env->size,
                            .bytes = bytes,
                            .chunk_bytes = env->chunk_bytes,
-                           .window_bytes = (int64_t)runner->window_bytes};
+                           .window_bytes = (int64_t)runner->window_bytes,
+                           .readable_tensors = is_readable(env, group)};
     runner->algorithm = kolo_algorithm_select(&work, group->association, &env->model,
                                               collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
     kolo_plan_spec spec = {
@@ -178,6 +186,7 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
         .slice_offsets = runner->parts.slices,
         .chunk_count = chunk_count > 0 ? chunk_count : 1,
         .window_count = (int64_t)(runner->window_bytes / element_bytes),
+        .readable_tensors = work.readable_tensors,
     };
     kolo_schedule_reset(&runner->schedule);
     return runner->algorithm->build(&spec, &runner->schedule);
@@ -202,6 +211,7 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
     KOLO_TRY(lay_out(runner, env, group));
     KOLO_TRY(plan(runner, env, group));
     KOLO_TRY(kolo_memory_reserve(&runner->scratch, (size_t)runner->schedule.scratch_count * element_bytes));
+    run.reads_tensors = runner->algorithm->reads_tensors;
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
     runner->group = group;

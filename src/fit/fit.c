@@ -48,6 +48,7 @@ static kolo_status measure(fit *f)
         .size = options->size,
         .postscale = 1.0,
         .publisher = &f->publisher,
+        .reads_tensors = true,
     };
     KOLO_TRY(fit_local(f));
     if (options->ops == NULL || options->size == 1)

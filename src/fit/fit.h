@@ -5,7 +5,8 @@
  * pause does not matter; and what takes too long ends early for everybody, with the samples there are.
  *
  *     every rank          steps, copies and reductions of its own memory, cached and not
- *     windows shared      flags there and back; copies into the own window, out of the others', and folds of them
+ *     windows shared      flags there and back; copies into the own window, out of the others', and folds of them; what
+ *                         the transport reads of peers' own memory, where it may
  *     no windows          messages round the ring, of every size that the model has
  *
  * The transport is connected, and its user does nothing with it meanwhile. Messages have numbers from the end of the

@@ -2,9 +2,10 @@
  *
  * A meeting is a flag told and everybody's seen. A lap:
  *
- *     write ─► meet ─► fold ─► meet ─► write ─► meet ─► read ─► meet ─► meet, meet, meet, ...
+ *     write ─► meet ─► fold ─► meet ─► write ─► meet ─► read, attach ─► meet ─► meet, meet, meet, ...
  *
- * What is written has been read by others before, and what is read was just written: as in an all-reduce. Meetings
+ * What is written has been read by others before, and what is read was just written: as in an all-reduce. What is read by
+ * attach is the next rank's own memory, which it has just folded into; ranks that may not do that skip it. Meetings
  * right after a meeting show the flight of flags alone; many of them, because who waits long in one is awaited in the
  * next.
  *
@@ -19,7 +20,7 @@
 enum { LAPS = 12, WARM_UPS = 2, MEETINGS = 8, PEERS = 8, STOP_WORD = 7 };
 
 typedef struct series {
-    kolo_samples flight, write, fold, read;
+    kolo_samples flight, write, fold, read, attach;
 } series;
 
 static kolo_status meet(fit *f, double *ns)
@@ -93,6 +94,22 @@ static kolo_status read_next(fit *f, kolo_samples *samples)
     return KOLO_OK;
 }
 
+static kolo_status attach_next(fit *f, kolo_samples *samples)
+{
+    kolo_step step = {.kind = KOLO_STEP_COPY,
+                      .dst = KOLO_BUFFER_OUTPUT,
+                      .a = KOLO_BUFFER_PEER_INPUT,
+                      .count = floats(f),
+                      .peer = (f->options->rank + 1) % f->options->size};
+    const kolo_transport_ops *ops = f->options->ops;
+    double ns;
+    if (ops->reads_peers == NULL || !ops->reads_peers(f->options->transport))
+        return KOLO_OK;
+    KOLO_TRY(fit_step(f, &step, &ns));
+    kolo_samples_add(samples, ns);
+    return KOLO_OK;
+}
+
 static kolo_status run_lap(fit *f, series *samples)
 {
     double ns;
@@ -103,6 +120,7 @@ static kolo_status run_lap(fit *f, series *samples)
     KOLO_TRY(write_own(f, &samples->write));
     KOLO_TRY(meet(f, &ns));
     KOLO_TRY(read_next(f, &samples->read));
+    KOLO_TRY(attach_next(f, &samples->attach));
     KOLO_TRY(meet(f, &ns));
     return meet_often(f, &samples->flight);
 }
@@ -133,5 +151,6 @@ kolo_status fit_windows(fit *f)
     kolo_samples_price(&samples.write, bytes, crowd, &f->model.write_ns);
     kolo_samples_price(&samples.fold, bytes, crowd, &f->model.fold_ns);
     kolo_samples_price(&samples.read, bytes, crowd, &f->model.read_ns);
+    kolo_samples_price(&samples.attach, bytes, crowd, &f->model.attach_ns);
     return KOLO_OK;
 }

@@ -137,5 +137,6 @@ void info_print_selection(const kolo_config *config, const kolo_topo *topo, int3
     print_table(work, &prices.model, reduction, broadcast);
     printf("\n  where all ranks share memory\n");
     work.window_bytes = window_bytes_of(config, np);
+    work.readable_tensors = config == NULL || config->shm_attach;
     print_table(work, &prices.model, reduction, broadcast);
 }

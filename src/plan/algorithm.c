@@ -14,8 +14,9 @@
 
 /* The first of equally cheap ones is taken. */
 static const kolo_algorithm *const algorithms[] = {
-    &kolo_algorithm_ring,  &kolo_algorithm_oneshot, &kolo_algorithm_circulant,      &kolo_algorithm_binomial,
-    &kolo_algorithm_chain, &kolo_algorithm_direct,  &kolo_algorithm_direct_oneshot, &kolo_algorithm_shared,
+    &kolo_algorithm_ring,           &kolo_algorithm_oneshot, &kolo_algorithm_circulant,
+    &kolo_algorithm_binomial,       &kolo_algorithm_chain,   &kolo_algorithm_direct,
+    &kolo_algorithm_direct_oneshot, &kolo_algorithm_attach,  &kolo_algorithm_shared,
 };
 
 const char *kolo_collective_name(kolo_collective collective)
@@ -87,19 +88,26 @@ kolo_status kolo_algorithm_forced(const char *variable, const char *value, kolo_
                      kolo_collective_name(collective), names);
 }
 
+static bool is_possible(const kolo_algorithm *algorithm, const kolo_plan_work *work)
+{
+    return !algorithm->reads_tensors || work->readable_tensors;
+}
+
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
                                             const kolo_price_model *model, const kolo_algorithm *forced)
 {
     kolo_collective collective = work->collective;
     bool is_shared = association == KOLO_ASSOCIATION_DIRECT;
-    if (forced && does(forced, collective) && (is_shared || forced->association != KOLO_ASSOCIATION_DIRECT))
+    if (forced && does(forced, collective) && is_possible(forced, work) &&
+        (is_shared || forced->association != KOLO_ASSOCIATION_DIRECT))
         return forced;
     bool any_order = !is_shared && (!adds(collective) || association == KOLO_ASSOCIATION_NONE);
     const kolo_algorithm *cheapest = NULL;
     double cheapest_ns = 0;
     for (size_t i = 0; i < kolo_algorithm_count(); i++) {
         const kolo_algorithm *algorithm = algorithms[i];
-        if (!does(algorithm, collective) || (!any_order && algorithm->association != association) ||
+        if (!does(algorithm, collective) || !is_possible(algorithm, work) ||
+            (!any_order && algorithm->association != association) ||
             (!is_shared && algorithm->association == KOLO_ASSOCIATION_DIRECT))
             continue;
         double price_ns = algorithm->price(work, model);

@@ -8,7 +8,7 @@
  *                goes round the ring: summed starting after its owner, the owner last.  (ring, oneshot)
  *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
  *     DIRECT     the ring's order, but in one pass, so that 16-bit floats are rounded once; where all ranks share
- *                memory ("the shape of the topology").  (direct, direct_oneshot, shared)
+ *                memory ("the shape of the topology").  (direct, direct_oneshot, attach, shared)
  *
  * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT.
  */
@@ -36,9 +36,10 @@ typedef struct kolo_plan_spec {
     int32_t root;                 /* broadcast */
     const int32_t *ring;          /* ring[position] = rank, a permutation; near ranks are neighbours */
     const int64_t *slice_offsets; /* size+1 entries, as kolo_slice_layout makes them */
-    int64_t chunk_count;  /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
-    int64_t window_count; /* elements each rank's window has room for; 0: there are no windows */
-    bool shared_tensors;  /* all ranks' inputs and outputs lie in memory that everybody sees */
+    int64_t chunk_count;   /* elements per pipelined piece, >= 1; a hint: enlarged to bound the number of steps */
+    int64_t window_count;  /* elements each rank's window has room for; 0: there are no windows */
+    bool shared_tensors;   /* all ranks' inputs and outputs lie in memory that everybody sees; */
+    bool readable_tensors; /* or the transport reads them (transport.h: read_peer) */
 } kolo_plan_spec;
 
 typedef enum kolo_association {
@@ -59,7 +60,8 @@ typedef struct kolo_plan_work {
     int32_t size;
     int64_t bytes; /* of the group's whole buffer */
     int64_t chunk_bytes;
-    int64_t window_bytes; /* of each rank; 0: there are no windows */
+    int64_t window_bytes;  /* of each rank; 0: there are no windows */
+    bool readable_tensors; /* as the spec's */
 } kolo_plan_work;
 
 typedef struct kolo_algorithm {
@@ -67,6 +69,7 @@ typedef struct kolo_algorithm {
     uint32_t collectives;         /* bit (1u << kolo_collective) */
     kolo_association association; /* of its sums; NONE where it adds nothing */
     bool shared_tensors;          /* needs spec's: so the selector never takes it */
+    bool reads_tensors;           /* needs spec's readable_tensors, and work's */
     /* Appends this rank's steps and seals. size 1: a COPY with FINAL (or nothing where nothing is to be done). */
     kolo_status (*build)(const kolo_plan_spec *spec, kolo_schedule *schedule);
     /* Predicted nanoseconds of the slowest rank, for what build() would build. */
@@ -74,8 +77,8 @@ typedef struct kolo_algorithm {
 } kolo_algorithm;
 
 /* All of them: ring, oneshot (all inputs to everyone by a Bruck all-gather, then summed locally in ring order),
- * circulant (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows; shared,
- * from tensor to tensor. */
+ * circulant (Traeff 2024), binomial and chain (broadcast); direct and direct_oneshot through shared windows; attach, where
+ * ranks read each other's memory; shared, from tensor to tensor. */
 size_t kolo_algorithm_count(void);
 const kolo_algorithm *kolo_algorithm_at(size_t index);
 const kolo_algorithm *kolo_algorithm_find(const char *name); /* NULL if unknown */
@@ -87,7 +90,8 @@ KOLO_NODISCARD kolo_status kolo_algorithm_forced(const char *variable, const cha
 
 /* The cheapest algorithm of the class; or `forced` where it can do this collective (a forced algorithm of another class
  * is taken too: forcing is a promise of its own, the same on all ranks; but DIRECT ones only in their class, as others
- * have no windows). forced may be NULL. Never NULL for the four collectives that have schedules. */
+ * have no windows; and those that read tensors only where that is possible). forced may be NULL. Never NULL for the four
+ * collectives that have schedules. */
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
                                             const kolo_price_model *model, const kolo_algorithm *forced);
 

@@ -175,3 +175,9 @@ double kolo_price_alone(int64_t bytes, const kolo_price_model *model)
     return model->step_ns + (double)bytes * model->copy_ns +
            kolo_price_spill(model, 2.0 * (double)bytes, (double)bytes);
 }
+
+double kolo_price_flights(double each, double chunks, double work_ns, const kolo_price_model *model)
+{
+    double seen_ns = model->flight_ns - work_ns / chunks;
+    return each * model->flight_ns + (chunks - 1) * (seen_ns > 0 ? seen_ns : 0);
+}

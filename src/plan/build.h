@@ -58,6 +58,9 @@ void kolo_build_wait(kolo_schedule *schedule, kolo_flag flag, int32_t peer, int6
 /* The whole schedule of a job of one rank, sealed; and its price. */
 KOLO_NODISCARD kolo_status kolo_build_alone(const kolo_plan_spec *spec, kolo_schedule *schedule);
 double kolo_price_alone(int64_t bytes, const kolo_price_model *model);
+/* Of chunks in shared memory, all of whose work takes work_ns: the first one waits for each of its flights; those of the
+ * others are hidden behind the work on the chunk before, as far as that takes so long. */
+double kolo_price_flights(double each, double chunks, double work_ns, const kolo_price_model *model);
 
 /* Their tables. */
 extern const kolo_algorithm kolo_algorithm_ring;
@@ -67,6 +70,7 @@ extern const kolo_algorithm kolo_algorithm_binomial;
 extern const kolo_algorithm kolo_algorithm_chain;
 extern const kolo_algorithm kolo_algorithm_direct;
 extern const kolo_algorithm kolo_algorithm_direct_oneshot;
+extern const kolo_algorithm kolo_algorithm_attach;
 extern const kolo_algorithm kolo_algorithm_shared;
 
 #endif

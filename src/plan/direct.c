@@ -326,14 +326,6 @@ static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *sche
 
 /* ---- prices ------------------------------------------------------------------------------------------- */
 
-/* The first chunk waits for each of its flights; those of the others are hidden behind the work on the chunk before, as
- * far as that takes so long. */
-static double price_flights(double each, double chunks, double work_ns, const kolo_price_model *model)
-{
-    double seen_ns = model->flight_ns - work_ns / chunks;
-    return each * model->flight_ns + (chunks - 1) * (seen_ns > 0 ? seen_ns : 0);
-}
-
 static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
     if (work->size == 1)
@@ -362,7 +354,7 @@ static double price(const kolo_plan_work *work, const kolo_price_model *model)
                    (chunk > 0 ? (double)chunk : 0) * model->read_ns;
     }
     return bytes_ns + chunks * (double)steps_per_chunk(work->collective, work->size) * model->step_ns +
-           price_flights(each_flight, chunks, bytes_ns, model) + kolo_price_spill(model, 2 * all, all);
+           kolo_price_flights(each_flight, chunks, bytes_ns, model) + kolo_price_spill(model, 2 * all, all);
 }
 
 static double price_oneshot(const kolo_plan_work *work, const kolo_price_model *model)

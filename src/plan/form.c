@@ -45,6 +45,12 @@ static bool touches_peers(const kolo_step *step)
     return is_peers(step->a) || is_peers(step->dst);
 }
 
+/* Of a schedule that touches peers' tensors: does the transport read them? */
+static bool tells_places(const kolo_schedule *schedule)
+{
+    return schedule->flag_total[KOLO_FLAG_COPIED] > 0;
+}
+
 /* ---- single steps ---------------------------------------------------------------------------- */
 
 /* Where a step of one rank may be looked at. */
@@ -110,14 +116,19 @@ static const char *find_sharing_flaw(const kolo_step *step, const place_rules *r
         return "folds something else than windows or peers' inputs, and the own input";
     if (!is_private(step->a) && !is_rank(rules, step->peer))
         return "there is no such rank";
-    if (touches_peers(step) && !rules->spec->shared_tensors)
+    bool reads = touches_peers(step) && tells_places(rules->schedule);
+    if (touches_peers(step) && !(reads ? rules->spec->readable_tensors : rules->spec->shared_tensors))
         return "the ranks' tensors are not shared";
+    if (reads && folds && rules->schedule->scratch_count / (rules->spec->size - 1) < step->count)
+        return "folds more than there is scratch for";
     if (touches_peers(step) && rules->schedule->flag_total[KOLO_FLAG_DONE] == 0)
         return "touches a peer's tensor, and there is no flag to tell when that is over";
     if (!folds && is_peers(step->a) && step->peer == rules->rank)
         return "the peer is the rank itself";
     if (step->dst == KOLO_BUFFER_PEER_OUTPUT && (!folds || rules->spec->collective != KOLO_ALLREDUCE))
         return "writes to all outputs, which is for an all-reduce's FOLD";
+    if (step->dst == KOLO_BUFFER_PEER_OUTPUT && reads)
+        return "writes to tensors that can only be read";
     return NULL;
 }
 
@@ -245,6 +256,35 @@ static bool any_touches_peers(const kolo_schedule *schedules, int32_t size)
     return false;
 }
 
+/* Has the rank waited, before this step, for the COPIED of whom it reads from? A FOLD: of all. */
+static bool knows_place(const kolo_schedule *schedule, uint32_t step)
+{
+    const kolo_step *reader = &schedule->steps[step];
+    for (uint32_t i = 0; i < step; i++) {
+        const kolo_step *wait = &schedule->steps[i];
+        if (wait->kind == KOLO_STEP_WAIT && wait->message == KOLO_FLAG_COPIED &&
+            (wait->peer == -1 || (reader->kind == KOLO_STEP_COPY && wait->peer == reader->peer)))
+            return true;
+    }
+    return false;
+}
+
+/* Where the places of tensors are told, in words that the schedule before may still be read by. */
+static kolo_status check_places(const kolo_schedule *schedule, int32_t rank)
+{
+    bool may_tell = false;
+    for (uint32_t i = 0; i < schedule->step_count; i++) {
+        const kolo_step *step = &schedule->steps[i];
+        may_tell |= step->kind == KOLO_STEP_WAIT && step->message == KOLO_FLAG_DONE && step->peer == -1;
+        if (step->kind == KOLO_STEP_NOTIFY && step->message == KOLO_FLAG_COPIED && !may_tell)
+            return kolo_form_fail(schedule, rank, i, "tells its place before all are done with the schedule before");
+        if (step->kind != KOLO_STEP_NOTIFY && step->kind != KOLO_STEP_WAIT && touches_peers(step) &&
+            !knows_place(schedule, i))
+            return kolo_form_fail(schedule, rank, i, "reads a tensor whose place it was not told");
+    }
+    return KOLO_OK;
+}
+
 /* Whatever runs before and after on the same windows and tensors: nothing is overwritten that is still read, and no
  * tensor is touched that its rank takes for complete. And flags go up. */
 static kolo_status check_protocol(const kolo_schedule *schedule, int32_t rank, bool has_peers_tensors)
@@ -299,5 +339,8 @@ kolo_status kolo_form_check(const kolo_schedule *schedules, const kolo_plan_spec
     if (!kolo_form_is_windowed(schedule))
         return KOLO_OK;
     KOLO_TRY(check_chain(schedule, rank));
-    return check_protocol(schedule, rank, any_touches_peers(schedules, spec->size));
+    bool has_peers_tensors = any_touches_peers(schedules, spec->size);
+    if (has_peers_tensors && tells_places(schedule))
+        KOLO_TRY(check_places(schedule, rank));
+    return check_protocol(schedule, rank, has_peers_tensors);
 }

@@ -37,6 +37,7 @@ static const row rows[] = {
     {"write", AT(write_ns), TIME_PER_MIB, 1e3, 1e8},
     {"read", AT(read_ns), TIME_PER_MIB, 1e3, 1e8},
     {"fold", AT(fold_ns), TIME_PER_MIB, 1e3, 1e8},
+    {"attach", AT(attach_ns), TIME_PER_MIB, 1e3, 1e8},
     {"memory", AT(memory_ns), TIME_PER_MIB, 1e3, 1e8},
     {"cache", AT(cache_bytes), BYTES, 65536, 0x1p40},
 };

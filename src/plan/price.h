@@ -28,6 +28,7 @@ typedef struct kolo_price_model {
     double write_ns;  /* copied into the own window, which others have read */
     double read_ns;   /* copied out of another's window, who has just written it */
     double fold_ns;   /* added from there */
+    double attach_ns; /* read by the transport out of another's private memory, who has just written it */
     /* And what is more than that: */
     double memory_ns;   /* more, per byte that comes from memory or goes there */
     double cache_bytes; /* what a rank's share of the caches holds */
@@ -40,8 +41,8 @@ extern const int64_t kolo_price_message_bytes[KOLO_PRICE_MESSAGES];
 #define KOLO_PRICE_MODEL_DEFAULT                                                                                       \
     {                                                                                                                  \
         .message_ns = {2000, 3000, 6000, 18000, 66000}, .flight_ns = 300, .step_ns = 50, .copy_ns = 0x1p-5,            \
-        .reduce_ns = 0x1p-5, .write_ns = 0x1p-4, .read_ns = 0x1p-4, .fold_ns = 0x1p-4, .memory_ns = 0x1p-3,            \
-        .cache_bytes = 8388608                                                                                         \
+        .reduce_ns = 0x1p-5, .write_ns = 0x1p-4, .read_ns = 0x1p-4, .fold_ns = 0x1p-4, .attach_ns = 0x1p-3,            \
+        .memory_ns = 0x1p-3, .cache_bytes = 8388608                                                                    \
     }
 
 /* An exchange of messages of so many bytes: between the sizes of the table by interpolation, beyond its end as its last

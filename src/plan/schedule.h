@@ -8,7 +8,8 @@
  *     SCRATCH      scratch_count elements of the executor's
  *     WINDOW       window_count elements of each rank's, which all ranks can read: `peer` says whose; a rank writes
  *                  only its own
- *     PEER_INPUT   another rank's INPUT, where all ranks' tensors lie in memory that everybody sees: `peer` says whose
+ *     PEER_INPUT   another rank's INPUT, where all ranks' tensors lie in memory that everybody sees, or that the
+ *                  transport reads: `peer` says whose
  *     PEER_OUTPUT  another rank's OUTPUT there; as a FOLD's dst, all ranks' OUTPUTs at once, the own one too
  *
  * Steps:
@@ -37,6 +38,10 @@
  * Peers' tensors: a schedule on them starts when those of all ranks are ready, inputs to be read, outputs to be
  * written. A rank touches none after its DONE is at the total, and waits for all to be there before it ends: so nobody
  * touches the tensors of an operation that is complete.
+ *
+ * Where such a schedule has the flag COPIED, the transport reads the tensors: at the places that their ranks tell beside
+ * that flag. A rank tells its own after a WAIT for DONE of all (somebody may still read what it told in the schedule
+ * before), and touches another's after a WAIT for its COPIED. A FOLD has room in SCRATCH for all that it reads.
  *
  * A step may start when all steps it depends on are over (a SEND is over when its buffer may be overwritten).
  * Dependencies always point to earlier steps. Steps of count 0 are not emitted. No step sends to its own rank.
@@ -68,8 +73,8 @@ typedef enum kolo_buffer {
     KOLO_BUFFER_COUNT
 } kolo_buffer;
 
-/* What a rank tells by flags: its input is in its window; its reduced part is there; it is through with what others
- * share. */
+/* What a rank tells by flags: its input is in its window, or may be read; its reduced part is there; it is through with
+ * what others share. */
 typedef enum kolo_flag { KOLO_FLAG_COPIED, KOLO_FLAG_REDUCED, KOLO_FLAG_DONE, KOLO_FLAG_COUNT } kolo_flag;
 
 typedef struct kolo_step {

@@ -1,5 +1,5 @@
-/* heap_tests.c - memory that all ranks have mapped: windows and flags, and heaps for tensors. A transport without it has
- * nothing to pass. */
+/* heap_tests.c - memory that all ranks have mapped: windows and flags, and heaps for tensors; and memory that they read from
+ * each other. A transport without it has nothing to pass. */
 #include "net.h"
 
 #include "base/rng.h"
@@ -223,6 +223,31 @@ static void heap__bad_arguments(void **state)
     net_close(&n);
 }
 
+static void read_peer__any_bytes_of_any_rank(void **state)
+{
+    (void)state;
+    static const size_t sizes[] = {1, 63, 4097, 3 * HUGE_PAGE + 5};
+    enum { RANKS = 3 };
+    net n;
+    net_open(&n, RANKS, 1);
+    const kolo_transport_ops *ops = n.ops;
+    assert_true(!ops->reads_peers == !ops->read_peer);
+    for (int32_t r = 0; ops->reads_peers && ops->reads_peers(n.ends[0].transport) && r < RANKS; r++) {
+        int32_t peer = (r + 1) % RANKS;
+        for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+            unsigned char *theirs = malloc(sizes[i]), *own = malloc(sizes[i]);
+            assert_true(theirs && own);
+            net_fill(theirs, sizes[i], 10 * (uint64_t)r + i);
+            kolo_status status = ops->read_peer(n.ends[r].transport, peer, (uintptr_t)theirs, own, sizes[i]);
+            assert_int_equal(status, KOLO_OK);
+            net_check(own, sizes[i], 10 * (uint64_t)r + i);
+            free(theirs);
+            free(own);
+        }
+    }
+    net_close(&n);
+}
+
 const struct CMUnitTest conformance_heap_tests[] = {
     cmocka_unit_test(window__aligned_zeroed_and_seen_by_all),
     cmocka_unit_test(heap__all_or_none),
@@ -230,5 +255,6 @@ const struct CMUnitTest conformance_heap_tests[] = {
     cmocka_unit_test(heap__small_ones_side_by_side),
     cmocka_unit_test(heap_alloc__until_full_and_again),
     cmocka_unit_test(heap__bad_arguments),
+    cmocka_unit_test(read_peer__any_bytes_of_any_rank),
 };
 const size_t conformance_heap_count = sizeof(conformance_heap_tests) / sizeof(conformance_heap_tests[0]);

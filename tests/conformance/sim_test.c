@@ -14,7 +14,8 @@ static void *world_create(int32_t size, uint64_t seed)
                                       .early_rate = 0.5,
                                       .cpu_hiccup_ns = 1000000,
                                       .window_bytes = 5000,
-                                      .heap_bytes = 24 << 20};
+                                      .heap_bytes = 24 << 20,
+                                      .readable = true};
     kolo_sim *sim;
     return kolo_sim_create(&options, &sim) == KOLO_OK ? sim : NULL;
 }

@@ -63,6 +63,7 @@ void cluster_init(cluster *c, const cluster_options *options)
         .early_rate = 0.5,
         .window_bytes = options->window_bytes,
         .heap_bytes = options->heap_bytes,
+        .readable = options->readable,
         .cpu_hiccup_ns = 500000,
     };
     assert_int_equal(kolo_sim_create(&sim_options, &c->sim), KOLO_OK);
@@ -71,8 +72,10 @@ void cluster_init(cluster *c, const cluster_options *options)
     for (int32_t r = 0; r < c->size; r++)
         create_rank(c, options, ring, r);
     connect_all(c);
-    for (int32_t r = 0; r < c->size; r++)
+    for (int32_t r = 0; r < c->size; r++) {
         assert_int_equal(kolo_engine_attach(c->engines[r], kolo_sim_transport(), c->transports[r]), KOLO_OK);
+        kolo_engine_set_readable(c->engines[r], options->readable);
+    }
 }
 
 void cluster_fini(cluster *c)

@@ -18,6 +18,7 @@ typedef struct cluster_options {
     int64_t latency_max_ns;            /* 0: 50 us */
     size_t window_bytes;               /* of shared windows; 0: none */
     size_t heap_bytes;                 /* of each rank's heap; 0: none */
+    bool readable;                     /* ranks may read each other's memory */
     kolo_log_fn log;                   /* NULL: dropped */
     void *log_user;
 } cluster_options;

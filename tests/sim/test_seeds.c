@@ -40,7 +40,7 @@ static void draw_job(job *work, kolo_rng *rng)
 static uint64_t run_job(const job *work, uint64_t timing_seed)
 {
     static const size_t window_sizes[] = {16384, 65536, 8 << 20};
-    static const char *const forced[] = {NULL, NULL, "ring", "oneshot"};
+    static const char *const forced[] = {NULL, NULL, "ring", "oneshot"}, *const forced_shared[] = {NULL, "attach"};
     kolo_rng rng = {.state = timing_seed};
     cluster_options options = {
         .size = work->size,
@@ -50,11 +50,15 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
         .groups_in_flight = 1 + (int32_t)kolo_rng_below(&rng, 3),
         /* Forcing may change the class of a sum; at up to 4 ranks all of these are in one class, so bits must be equal.
          */
-        .algorithm = work->size <= 4 && !work->is_shared ? forced[kolo_rng_below(&rng, 4)] : NULL,
+        .algorithm = work->is_shared   ? forced_shared[kolo_rng_below(&rng, 2)]
+                     : work->size <= 4 ? forced[kolo_rng_below(&rng, 4)]
+                                       : NULL,
+        .broadcast = work->is_shared ? forced_shared[kolo_rng_below(&rng, 2)] : NULL,
         .latency_max_ns = 1000 << kolo_rng_below(&rng, 8),
         /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks,
            for all, for cells too. */
         .window_bytes = work->is_shared ? window_sizes[kolo_rng_below(&rng, 3)] : 0,
+        .readable = kolo_rng_below(&rng, 2) == 0,
     };
     cluster net;
     job_run run;

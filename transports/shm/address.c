@@ -133,6 +133,7 @@ static kolo_status connect_peer(kolo_transport *t, shm_peer *peer, const address
                        "shm: the kernel does not let this rank read rank %d's memory: large messages go in pieces",
                        (int)peer->rank);
     atomic_store_explicit(&ring->attach, attach, memory_order_release);
+    t->reads_peers = t->reads_peers && attach;
     return KOLO_OK;
 }
 
@@ -153,6 +154,7 @@ kolo_status shm_connect(kolo_transport *t, const kolo_bytes *addresses)
         least_heap = a.heap_bytes < least_heap ? a.heap_bytes : least_heap;
     }
     t->layout.heap_bytes = (size_t)least_heap;
+    t->reads_peers = true;
     for (int32_t r = 0; r < env->size; r++) {
         (void)decode(&addresses[r], &t->guard, r, &a);
         kolo_status status = r == env->rank ? KOLO_OK : connect_peer(t, &t->peers[r], &a);

@@ -151,7 +151,8 @@ struct kolo_transport {
     shm_head *head; /* own segment */
     shm_heap_state heap;
     int memory_fd, bell_read_fd, bell_write_fd, epoll_fd;
-    bool attach; /* wanted by the user */
+    bool attach;      /* wanted by the user, */
+    bool reads_peers; /* and the kernel lets us read each peer's memory */
     shm_peer *peers;
     shm_reader *readers; /* beside the peers: polled all the time */
     unsigned char *address;
@@ -223,7 +224,9 @@ void shm_controls_free(shm_peer *peer);
 kolo_status shm_recv(kolo_transport *t, int32_t peer, uint64_t tag, void *buffer, size_t bytes, void *cookie);
 int shm_receive(kolo_transport *t); /* reads the rings */
 
-/* pull.c: messages read from their senders' memory. */
+/* pull.c: peers' memory, and messages read from there. */
+bool shm_reads_peers(kolo_transport *t);
+kolo_status shm_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes);
 bool shm_pull_probe(int32_t pid, uint64_t address, const unsigned char proof[SHM_PROOF_BYTES]);
 void shm_pull_begin(kolo_transport *t, shm_posting *posting, const shm_announcement *announcement);
 void shm_reply(kolo_transport *t, shm_posting *posting, shm_kind reply);

@@ -14,6 +14,27 @@ static ssize_t read_peer(int32_t pid, void *to, uint64_t from, size_t bytes)
     return process_vm_readv(pid, &local, 1, &remote, 1, 0);
 }
 
+bool shm_reads_peers(kolo_transport *t)
+{
+    return t->reads_peers;
+}
+
+kolo_status shm_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes)
+{
+    for (size_t done = 0; done < bytes;) {
+        ssize_t count = read_peer(t->peers[peer].pid, (unsigned char *)to + done, address + done, bytes - done);
+        if (count < 0 && errno == ESRCH)
+            return KOLO_OK; /* it is dead, which will be noticed, and said better */
+        if (count <= 0)
+            return kolo_guard_refuse(&t->guard.env, KOLO_ERR_PEER,
+                                     "%zu bytes at %p of rank %d, process %d, cannot be read: %s", bytes - done,
+                                     (void *)(address + done), (int)peer, (int)t->peers[peer].pid,
+                                     count < 0 ? strerror(errno) : "no answer");
+        done += (size_t)count;
+    }
+    return KOLO_OK;
+}
+
 bool shm_pull_probe(int32_t pid, uint64_t address, const unsigned char proof[SHM_PROOF_BYTES])
 {
     unsigned char found[SHM_PROOF_BYTES];

@@ -249,6 +249,8 @@ const kolo_transport_ops *kolo_shm_transport(void)
         .heap_bytes = shm_heap_bytes,
         .heap_alloc = shm_heap_alloc,
         .heap_free = shm_heap_free,
+        .reads_peers = shm_reads_peers,
+        .read_peer = shm_read_peer,
     };
     return &ops;
 }

@@ -1,4 +1,6 @@
-/* memory.c - windows, flags and heaps. Stores are seen at once; only the news that flags changed takes its time. */
+/* memory.c - windows, flags, heaps, and what ranks read of each other's memory.
+ *
+ * Stores are seen at once; only the news that flags changed takes its time. */
 #include "world.h"
 
 #include "base/error.h"
@@ -128,5 +130,19 @@ kolo_status sim_heap_free(kolo_transport *t, void *memory)
         return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID, "%p is not memory of this heap, or was freed before",
                                  memory);
     kolo_ranges_give(taken, at - heap);
+    return KOLO_OK;
+}
+
+bool sim_reads_peers(kolo_transport *t)
+{
+    return t->sim->options.readable;
+}
+
+/* All ranks are in this process. */
+kolo_status sim_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes)
+{
+    if (!t->sim->options.readable || peer < 0 || peer >= t->sim->options.size || t->sim->ranks[peer].crashed)
+        return kolo_guard_refuse(&t->guard.env, KOLO_ERR_PEER, "the memory of rank %d cannot be read", (int)peer);
+    memcpy(to, (const void *)address, bytes);
     return KOLO_OK;
 }

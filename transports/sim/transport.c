@@ -195,6 +195,8 @@ const kolo_transport_ops *kolo_sim_transport(void)
         .heap_bytes = sim_heap_bytes,
         .heap_alloc = sim_heap_alloc,
         .heap_free = sim_heap_free,
+        .reads_peers = sim_reads_peers,
+        .read_peer = sim_read_peer,
     };
     return &ops;
 }

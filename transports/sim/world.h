@@ -130,6 +130,8 @@ void *sim_heap(kolo_transport *t, int32_t rank);
 size_t sim_heap_bytes(kolo_transport *t);
 kolo_status sim_heap_alloc(kolo_transport *t, size_t bytes, void **memory);
 kolo_status sim_heap_free(kolo_transport *t, void *memory);
+bool sim_reads_peers(kolo_transport *t);
+kolo_status sim_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes);
 
 /* world.c: makes event the last item of its rank's inbox, or drops it where nobody is left to hear it. */
 void sim_inbox_add(kolo_sim *sim, sim_event *event);

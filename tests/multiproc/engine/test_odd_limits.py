@@ -43,6 +43,8 @@ class Forbidden(EngineCase):
         said = self.mixed(without("process_vm_readv:EPERM"), KOLO_SHM_WINDOW="0", KOLO_LOG="info")
         self.assertEqual(said.count("does not let this rank read"), 1, said)
         self.assertEqual(said.count(" over shm"), 2, said)
+        said = self.mixed(without("process_vm_readv:EPERM"), KOLO_ALGORITHM="attach")
+        self.assertEqual(said.count("KOLO_ALGORITHM=attach cannot be used"), 2, said)
 
     def mixed(self, before, **variables):
         """Two ranks, the second one started so; returns what both logged."""

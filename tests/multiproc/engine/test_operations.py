@@ -25,19 +25,19 @@ class Operations(EngineCase):
                 self.check(ranks, 100, stride)
 
     def test_algorithms(self):
-        for algorithm in ("ring", "oneshot", "circulant", "auto"):
+        for algorithm in ("ring", "oneshot", "circulant", "attach", "auto"):
             for ranks, fusion in ((2, "0"), (3, "16M"), (4, "4K"), (5, "16M")):
                 with self.subTest(algorithm=algorithm, ranks=ranks):
                     self.check(ranks, 64, FEW, KOLO_ALGORITHM=algorithm, KOLO_FUSION=fusion)
 
     def test_chunks(self):
         for chunk in ("64", "1000", "1G"):
-            for algorithm in ("ring", "circulant"):
+            for algorithm in ("ring", "circulant", "attach"):
                 with self.subTest(chunk=chunk, algorithm=algorithm):
                     self.check(3, 16, FEW, KOLO_CHUNK=chunk, KOLO_ALGORITHM=algorithm)
 
     def test_broadcasts(self):
-        for broadcast in ("binomial", "chain", "auto"):
+        for broadcast in ("binomial", "chain", "attach", "auto"):
             for ranks in (2, 3, 5):
                 with self.subTest(broadcast=broadcast, ranks=ranks):
                     self.check(ranks, 8, 23, KOLO_BROADCAST=broadcast, KOLO_CHUNK="4K")

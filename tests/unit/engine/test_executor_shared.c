@@ -1,5 +1,5 @@
-/* test_executor_shared.c - schedules on tensors that all ranks see, run for all ranks in this thread: the same bits as
- * through windows, wherever the tensors lie, and in however many parts. */
+/* test_executor_shared.c - schedules on tensors that all ranks see, or read from each other, run for all ranks in this
+ * thread: the same bits as through windows, wherever the tensors lie, and in however many parts. */
 #include "unit/engine/made.h"
 
 #include "engine/executor.h"
@@ -24,8 +24,9 @@ typedef struct job {
     unsigned in_place; /* a bit per rank */
     uint64_t seed;
     uint8_t *input[RANKS_MAX], *output[RANKS_MAX]; /* heap memory of exactly the tensor's size */
+    uint8_t *scratch[RANKS_MAX];
     uintptr_t input_base[RANKS_MAX], output_base[RANKS_MAX], window_base[RANKS_MAX];
-    uint64_t flags[RANKS_MAX][KOLO_FLAG_COUNT];
+    uint64_t flags[RANKS_MAX][8]; /* a line each */
     uint64_t *flag_lines[RANKS_MAX];
     kolo_publisher publishers[RANKS_MAX];
     kolo_schedule schedules[RANKS_MAX];
@@ -41,7 +42,16 @@ static void fake_flags_changed(kolo_transport *transport)
     (void)transport;
 }
 
-static const kolo_transport_ops fake_ops = {.flags_changed = fake_flags_changed};
+static int32_t unreadable = -1; /* a rank */
+
+static kolo_status fake_read_peer(kolo_transport *transport, int32_t peer, uintptr_t address, void *to, size_t bytes)
+{
+    (void)transport;
+    memcpy(to, (const void *)address, bytes);
+    return peer == unreadable ? KOLO_ERR_PEER : KOLO_OK;
+}
+
+static const kolo_transport_ops fake_ops = {.flags_changed = fake_flags_changed, .read_peer = fake_read_peer};
 
 static void job_init(job *j, kolo_collective collective, int32_t size, int64_t count, int64_t chunk_count)
 {
@@ -59,7 +69,8 @@ static void job_init(job *j, kolo_collective collective, int32_t size, int64_t c
                                .slice_offsets = j->offsets,
                                .chunk_count = chunk_count,
                                .window_count = WINDOW_COUNT,
-                               .shared_tensors = true};
+                               .shared_tensors = true,
+                               .readable_tensors = true};
     j->type = KOLO_DTYPE_FLOAT32;
     j->op = KOLO_AVERAGE;
     j->seed = (uint64_t)count;
@@ -183,8 +194,11 @@ static void start(job *j, int32_t rank, const char *algorithm)
     j->spec.rank = rank;
     assert_int_equal(kolo_algorithm_find(algorithm)->build(&j->spec, &j->schedules[rank]), KOLO_OK);
     j->publishers[rank] = (kolo_publisher){.now_ns = fake_now_ns, .around = rank % 2 != 0, .phase = KOLO_PUBLISH_ON};
+    size_t scratch = (size_t)j->schedules[rank].scratch_count * kolo_dtype_size(j->type);
+    j->scratch[rank] = scratch > 0 ? zeroed(scratch) : NULL;
     kolo_execution run = {.schedule = &j->schedules[rank],
-                          .base = {j->input_base[rank], j->output_base[rank], 0},
+                          .base = {j->input_base[rank], j->output_base[rank], (uintptr_t)j->scratch[rank]},
+                          .reads_tensors = strcmp(algorithm, "attach") == 0,
                           .windows = sees_peers ? NULL : j->window_base,
                           .peer_input = sees_peers ? j->input_base : NULL,
                           .peer_output = sees_peers ? j->output_base : NULL,
@@ -234,6 +248,7 @@ static void end(job *j)
             free(j->input[rank]);
         free(j->output[rank]);
         free((void *)j->window_base[rank]);
+        free(j->scratch[rank]);
         kolo_executor_fini(&j->executors[rank]);
         kolo_schedule_fini(&j->schedules[rank]);
     }
@@ -266,6 +281,7 @@ static void compare(job *j)
     }
     end(j);
     expect_same(j, "shared", expected, bytes);
+    expect_same(j, "attach", expected, bytes);
     if (j->spec.collective == KOLO_ALLREDUCE && j->spec.size > 1) {
         j->scattered = true;
         expect_same(j, "direct", expected, bytes);
@@ -346,6 +362,29 @@ static void end__waits_for_all(void **state)
     end(&j);
 }
 
+/* ---- failures ---------------------------------------------------------------------------------------------------- */
+
+/* At whichever read: the step is named, and no further one is begun. */
+static void attach__memory_that_cannot_be_read(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 9; steps++) {
+        job j;
+        job_init(&j, KOLO_ALLREDUCE, 2, 40, 20);
+        begin(&j, "attach");
+        for (int i = 0; i <= steps + 100; i++) {
+            unreadable = i < steps ? -1 : 1;
+            for (int32_t rank = 1; rank >= 0; rank--)
+                kolo_executor_advance(&j.executors[rank], 1);
+        }
+        assert_int_equal(j.executors[0].status, KOLO_ERR_PEER);
+        assert_true(kolo_executor_finished(&j.executors[0]));
+        assert_true(j.schedules[0].steps[j.executors[0].failed_step].a > KOLO_BUFFER_WINDOW);
+        unreadable = -1;
+        end(&j);
+    }
+}
+
 /* ---- far away ---------------------------------------------------------------------------------------------------- */
 
 /* Elements at offsets that no 32-bit number holds, of tensors of which only this slice exists. */
@@ -401,6 +440,7 @@ int main(void)
         cmocka_unit_test(allgather__same_bits_as_through_windows),
         cmocka_unit_test(broadcast__same_bits_as_through_windows),
         cmocka_unit_test(end__waits_for_all),
+        cmocka_unit_test(attach__memory_that_cannot_be_read),
         cmocka_unit_test(offsets__need_64_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

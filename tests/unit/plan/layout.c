@@ -20,7 +20,8 @@ void layout_init(layout *l, kolo_collective collective, int32_t size, int64_t co
                                .slice_offsets = l->offsets,
                                .chunk_count = chunk_count,
                                .window_count = INT64_C(1) << 40,
-                               .shared_tensors = true};
+                               .shared_tensors = true,
+                               .readable_tensors = true};
 }
 
 void layout_shuffle_ring(layout *l, kolo_rng *rng)

@@ -13,7 +13,7 @@ typedef struct layout {
     int64_t offsets[LAYOUT_SIZE_MAX + 1];
 } layout;
 
-/* rank 0, root 0, ring 0, 1, 2, ..., one tensor of count elements, huge windows, shared tensors.
+/* rank 0, root 0, ring 0, 1, 2, ..., one tensor of count elements, huge windows, shared and readable tensors.
  * size <= LAYOUT_SIZE_MAX. */
 void layout_init(layout *l, kolo_collective collective, int32_t size, int64_t count, int64_t chunk_count);
 void layout_shuffle_ring(layout *l, kolo_rng *rng);

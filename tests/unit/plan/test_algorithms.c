@@ -27,7 +27,7 @@ static void check_both_places(layout *l, const kolo_algorithm *algorithm, kolo_r
     l->spec.root = (int32_t)kolo_rng_below(rng, (uint64_t)l->spec.size);
     check(l, algorithm, KOLO_OUT_OF_PLACE, kolo_rng_next(rng));
     check(l, algorithm, KOLO_IN_PLACE, kolo_rng_next(rng));
-    if (algorithm->shared_tensors) /* only there one rank's place is another's business */
+    if (algorithm->shared_tensors || algorithm->reads_tensors) /* only there one rank's place is another's business */
         check(l, algorithm, KOLO_PLACEMENT_MIXED, kolo_rng_next(rng));
 }
 
@@ -190,6 +190,30 @@ static void direct_oneshot_allreduce__every_size_and_count(void **state)
     check_algorithm(kolo_algorithm_find("direct_oneshot"), KOLO_ALLREDUCE);
 }
 
+static void attach_allreduce__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("attach"), KOLO_ALLREDUCE);
+}
+
+static void attach_reduce_scatter__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("attach"), KOLO_REDUCE_SCATTER);
+}
+
+static void attach_allgather__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("attach"), KOLO_ALLGATHER);
+}
+
+static void attach_broadcast__every_size_and_count(void **state)
+{
+    (void)state;
+    check_algorithm(kolo_algorithm_find("attach"), KOLO_BROADCAST);
+}
+
 static void shared_allreduce__every_size_and_count(void **state)
 {
     (void)state;
@@ -302,6 +326,10 @@ int main(void)
         cmocka_unit_test(direct_allgather__every_size_and_count),
         cmocka_unit_test(direct_broadcast__every_size_and_count),
         cmocka_unit_test(direct_oneshot_allreduce__every_size_and_count),
+        cmocka_unit_test(attach_allreduce__every_size_and_count),
+        cmocka_unit_test(attach_reduce_scatter__every_size_and_count),
+        cmocka_unit_test(attach_allgather__every_size_and_count),
+        cmocka_unit_test(attach_broadcast__every_size_and_count),
         cmocka_unit_test(shared_allreduce__every_size_and_count),
         cmocka_unit_test(shared_reduce_scatter__every_size_and_count),
         cmocka_unit_test(shared_allgather__every_size_and_count),

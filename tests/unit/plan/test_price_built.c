@@ -94,7 +94,7 @@ static void price__counts_steps(void **state)
 
 /* What one rank does with memory that it shares. */
 typedef struct traffic {
-    double written, read, folded;
+    double written, read, folded, attached; /* the last: read by the transport */
 } traffic;
 
 static bool is_far(uint8_t buffer)
@@ -102,8 +102,10 @@ static bool is_far(uint8_t buffer)
     return buffer >= KOLO_BUFFER_WINDOW;
 }
 
-static traffic count_traffic(const kolo_schedule *schedule, int32_t rank, int32_t size)
+static traffic count_traffic(const scene *s, int32_t rank)
 {
+    const kolo_schedule *schedule = &s->schedules[rank];
+    int32_t size = s->work.size;
     traffic sum = {.written = 0};
     for (size_t i = 0; i < schedule->step_count; i++) {
         const kolo_step *step = &schedule->steps[i];
@@ -114,7 +116,9 @@ static traffic count_traffic(const kolo_schedule *schedule, int32_t rank, int32_
             sum.written += bytes;
         else if (step->dst == KOLO_BUFFER_PEER_OUTPUT)
             sum.written += bytes * others;
-        if (step->kind == KOLO_STEP_FOLD)
+        if (s->algorithm->reads_tensors && is_far(step->a))
+            sum.attached += step->kind == KOLO_STEP_FOLD ? bytes * others : bytes;
+        else if (step->kind == KOLO_STEP_FOLD)
             sum.folded += bytes * others;
         else if (is_far(step->a) && step->peer != rank)
             sum.read += bytes;
@@ -128,10 +132,11 @@ static void check_traffic(const scene *s)
         return;
     traffic most = {.written = 0};
     for (int32_t r = 0; r < s->work.size; r++) {
-        traffic own = count_traffic(&s->schedules[r], r, s->work.size);
+        traffic own = count_traffic(s, r);
         most.written = fmax(most.written, own.written);
         most.read = fmax(most.read, own.read);
         most.folded = fmax(most.folded, own.folded);
+        most.attached = fmax(most.attached, own.attached);
     }
     bool is_broadcast = s->work.collective == KOLO_BROADCAST; /* where one writes while others read */
     expect(s, "written bytes", priced(s, &(kolo_price_model){.write_ns = 1, .cache_bytes = 1}), most.written, 0.99,
@@ -139,6 +144,8 @@ static void check_traffic(const scene *s)
     expect(s, "read bytes", priced(s, &(kolo_price_model){.read_ns = 1, .cache_bytes = 1}), most.read, 0.99,
            is_broadcast ? 2.01 : 1.01);
     expect(s, "folded bytes", priced(s, &(kolo_price_model){.fold_ns = 1, .cache_bytes = 1}), most.folded, 0.99, 1.01);
+    expect(s, "attached bytes", priced(s, &(kolo_price_model){.attach_ns = 1, .cache_bytes = 1}), most.attached, 0.99,
+           1.01);
 }
 
 static void price__counts_shared_bytes(void **state)

@@ -68,7 +68,7 @@ static void forced__by_name_and_collective(void **state)
         assert_null(forced);
     }
     assert_string_equal(kolo_error_current()->message, "V=shared names no algorithm for allreduce; one of auto, ring, "
-                                                       "oneshot, circulant, direct, direct_oneshot");
+                                                       "oneshot, circulant, direct, direct_oneshot, attach");
 }
 
 static void find__by_name(void **state)

@@ -183,6 +183,34 @@ static void create__too_many_ranks__unsupported(void **state)
     ops->destroy(e.t);
 }
 
+static void read_peer__no_such_memory(void **state)
+{
+    (void)state;
+    end ends[2] = {{.window = "4K"}, {.window = "4K"}};
+    for (int32_t r = 0; r < 2; r++)
+        assert_int_equal(create(&ends[r], r, 2), KOLO_OK);
+    for (int32_t r = 0; r < 2; r++)
+        assert_int_equal(join(&ends[r], ends), KOLO_OK);
+    char here[16];
+    assert_true(ops->reads_peers(ends[0].t));
+    assert_int_equal(ops->read_peer(ends[0].t, 1, 0x1000, here, sizeof(here)), KOLO_ERR_PEER);
+    assert_non_null(strstr(ends[0].explanation, "16 bytes at 0x1000 of rank 1, process "));
+    destroy_two(ends);
+}
+
+static void read_peer__unwanted(void **state)
+{
+    (void)state;
+    end ends[2] = {{.window = "4K", .attach = "no"}, {.window = "4K", .attach = "yes"}};
+    for (int32_t r = 0; r < 2; r++)
+        assert_int_equal(create(&ends[r], r, 2), KOLO_OK);
+    for (int32_t r = 0; r < 2; r++)
+        assert_int_equal(join(&ends[r], ends), KOLO_OK);
+    assert_false(ops->reads_peers(ends[0].t));
+    assert_true(ops->reads_peers(ends[1].t));
+    destroy_two(ends);
+}
+
 static void connect__windows_differ(void **state)
 {
     (void)state;
@@ -371,6 +399,8 @@ int main(void)
         cmocka_unit_test(create__file_size_limit__unsupported),
         cmocka_unit_test(create__file_descriptors_run_out),
         cmocka_unit_test(create__too_many_ranks__unsupported),
+        cmocka_unit_test(read_peer__no_such_memory),
+        cmocka_unit_test(read_peer__unwanted),
         cmocka_unit_test(connect__windows_differ),
         cmocka_unit_test(connect__another_proof__unsupported),
         cmocka_unit_test(window__shared_and_sized),
