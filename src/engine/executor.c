@@ -170,19 +170,30 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, 
     return (size_t)run->size;
 }
 
-static bool is_published(const kolo_execution *run, const kolo_step *step)
+/* How a step's results are stored. */
+typedef enum way { PLAIN, PUBLISHED, AROUND } way;
+
+/* What is folded into OUTPUT alone is read again: to be published, or by peers. */
+static way way_of(const kolo_execution *run, const kolo_step *step)
 {
-    return step->kind == KOLO_STEP_COPY && step->dst == KOLO_BUFFER_WINDOW && !step->final && run->publisher != NULL;
+    bool copies = step->kind == KOLO_STEP_COPY;
+    if (copies && step->dst == KOLO_BUFFER_WINDOW && !step->final && run->publisher != NULL)
+        return PUBLISHED;
+    bool is_last = step->dst == (copies ? KOLO_BUFFER_OUTPUT : KOLO_BUFFER_PEER_OUTPUT);
+    return run->around && is_last ? AROUND : PLAIN;
 }
 
 /* `count` elements of a step, from where the operands point. */
-static void fold(const kolo_executor *executor, bool publishes, const kolo_reduction *reduction, size_t outputs,
-                 size_t inputs, int64_t count)
+static void fold(const kolo_executor *executor, way how, const kolo_reduction *reduction, size_t outputs, size_t inputs,
+                 int64_t count)
 {
     void **operands = executor->operands;
-    if (publishes)
+    if (how == PUBLISHED)
         kolo_publish_piece(executor->run.publisher, operands[0], operands[outputs],
                            (size_t)count * executor->element_bytes);
+    else if (how == AROUND && operands[0] != operands[outputs])
+        kolo_reduce_fold_around(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
+                                (size_t)count);
     else
         kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
                          (size_t)count);
@@ -195,8 +206,8 @@ static int64_t number_of(const kolo_step *step)
     return writes_tensors ? step->dst_offset : step->kind == KOLO_STEP_FOLD ? step->b_offset : step->a_offset;
 }
 
-static void fold_parts(const kolo_executor *executor, const kolo_step *step, bool publishes,
-                       const kolo_reduction *reduction, size_t outputs, size_t inputs)
+static void fold_parts(const kolo_executor *executor, const kolo_step *step, way how, const kolo_reduction *reduction,
+                       size_t outputs, size_t inputs)
 {
     const kolo_parts *parts = executor->run.parts;
     int64_t number = number_of(step), end = number + step->count, next;
@@ -207,7 +218,7 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, boo
         for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] != NULL)
                 executor->operands[i] = (void *)(executor->rows[i][part->tensor] + at);
-        fold(executor, publishes, reduction, outputs, inputs, next - number);
+        fold(executor, how, reduction, outputs, inputs, next - number);
         for (size_t i = 0; i < operands; i++)
             if (executor->rows[i] == NULL)
                 executor->operands[i] = (char *)executor->operands[i] + (size_t)(next - number) * element_bytes;
@@ -243,19 +254,22 @@ static kolo_status compute(kolo_executor *executor, const kolo_step *step)
     const kolo_reduction reduction = {
         .type = run->type, .op = run->op, .final = step->final, .size = run->size, .postscale = run->postscale};
     size_t outputs = list_outputs(executor, step), inputs = list_inputs(executor, step, outputs);
-    bool publishes = is_published(run, step), fetches = run->reads_tensors && is_peers(step->a);
+    way how = way_of(run, step);
+    bool fetches = run->reads_tensors && is_peers(step->a);
     if (fetches)
         KOLO_TRY(fetch(executor, step, outputs));
     if (fetches && step->kind == KOLO_STEP_COPY)
         return KOLO_OK;
-    if (publishes)
+    if (how == PUBLISHED)
         kolo_publish_begin(run->publisher, (size_t)step->count * executor->element_bytes);
     if (run->parts == NULL)
-        fold(executor, publishes, &reduction, outputs, inputs, step->count);
+        fold(executor, how, &reduction, outputs, inputs, step->count);
     else
-        fold_parts(executor, step, publishes, &reduction, outputs, inputs);
-    if (publishes)
+        fold_parts(executor, step, how, &reduction, outputs, inputs);
+    if (how == PUBLISHED)
         kolo_publish_end(run->publisher);
+    if (how == AROUND)
+        kolo_reduce_end_around();
     return KOLO_OK;
 }
 

@@ -38,6 +38,7 @@ typedef struct kolo_execution {
     int32_t rank, size;
     double postscale;
     kolo_publisher *publisher; /* of what is copied into the own window; NULL where nothing is shared */
+    bool around;               /* results are too large for the caches: they go around them */
     uint64_t tag;              /* its lower KOLO_EXECUTOR_MESSAGE_BITS are zero */
 } kolo_execution;
 

@@ -192,6 +192,16 @@ static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const k
     return runner->algorithm->build(&spec, &runner->schedule);
 }
 
+/* Would results push out of the caches what is still to be read, or be pushed out themselves? In place, where a result is
+ * stored its input was just read. */
+static bool goes_around(const kolo_runner_env *env, const kolo_group *group, const int64_t *slices)
+{
+    const kolo_piece *piece = group->members[0].piece;
+    bool adds = group->operation.collective == KOLO_ALLREDUCE || group->operation.collective == KOLO_REDUCE_SCATTER;
+    double bytes = (double)slices[env->size] * (double)kolo_dtype_size(group->type);
+    return 2 * bytes > env->model.cache_bytes && !(adds && piece->input == piece->output);
+}
+
 kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group)
 {
     size_t element_bytes = kolo_dtype_size(group->type);
@@ -212,6 +222,7 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
     KOLO_TRY(plan(runner, env, group));
     KOLO_TRY(kolo_memory_reserve(&runner->scratch, (size_t)runner->schedule.scratch_count * element_bytes));
     run.reads_tensors = runner->algorithm->reads_tensors;
+    run.around = goes_around(env, group, runner->parts.slices);
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
     runner->group = group;
@@ -294,6 +305,7 @@ kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_e
     const int64_t *slices;
     KOLO_TRY(locate(runner, env, board, group, &run, &slices));
     KOLO_TRY(plan_at_places(runner, env, group, slices));
+    run.around = goes_around(env, group, slices);
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
         runner->flag_base[flag] = group->members[0].request->post.round - 1;
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));

@@ -19,7 +19,7 @@ typedef struct fit {
     uint64_t **flags;          /* per rank: in its window */
 } fit;
 
-enum { FIT_FLOATS = KOLO_FIT_PIECE_BYTES / 4, FIT_BUFFER_BYTES = 262144 };
+enum { FIT_FLOATS = KOLO_FIT_PIECE_BYTES / 4, FIT_BUFFER_BYTES = 16 * KOLO_FIT_PIECE_BYTES };
 
 /* run.c: one execution of the schedule, to its end; *ns: how long it took. */
 kolo_status fit_run(fit *f, double *ns);

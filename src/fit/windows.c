@@ -5,7 +5,7 @@
  *     write ─► meet ─► fold ─► meet ─► write ─► meet ─► read, attach ─► meet ─► meet, meet, meet, ...
  *
  * What is written has been read by others before, and what is read was just written: as in an all-reduce. What is read by
- * attach is the next rank's own memory, which it has just folded into; ranks that may not do that skip it. Meetings
+ * attach is the next rank's own memory; ranks that may not do that skip it. Meetings
  * right after a meeting show the flight of flags alone; many of them, because who waits long in one is awaited in the
  * next.
  *
@@ -94,11 +94,15 @@ static kolo_status read_next(fit *f, kolo_samples *samples)
     return KOLO_OK;
 }
 
-static kolo_status attach_next(fit *f, kolo_samples *samples)
+/* Of pages that were not read before: the kernel finds the others twice as fast. */
+static kolo_status attach_next(fit *f, uint64_t lap, kolo_samples *samples)
 {
+    int64_t offset = (int64_t)lap % (FIT_BUFFER_BYTES / KOLO_FIT_PIECE_BYTES) * FIT_FLOATS;
     kolo_step step = {.kind = KOLO_STEP_COPY,
                       .dst = KOLO_BUFFER_OUTPUT,
                       .a = KOLO_BUFFER_PEER_INPUT,
+                      .dst_offset = offset,
+                      .a_offset = offset,
                       .count = floats(f),
                       .peer = (f->options->rank + 1) % f->options->size};
     const kolo_transport_ops *ops = f->options->ops;
@@ -110,7 +114,7 @@ static kolo_status attach_next(fit *f, kolo_samples *samples)
     return KOLO_OK;
 }
 
-static kolo_status run_lap(fit *f, series *samples)
+static kolo_status run_lap(fit *f, uint64_t lap, series *samples)
 {
     double ns;
     KOLO_TRY(write_own(f, &samples->write));
@@ -120,7 +124,7 @@ static kolo_status run_lap(fit *f, series *samples)
     KOLO_TRY(write_own(f, &samples->write));
     KOLO_TRY(meet(f, &ns));
     KOLO_TRY(read_next(f, &samples->read));
-    KOLO_TRY(attach_next(f, &samples->attach));
+    KOLO_TRY(attach_next(f, lap, &samples->attach));
     KOLO_TRY(meet(f, &ns));
     return meet_often(f, &samples->flight);
 }
@@ -142,7 +146,7 @@ kolo_status fit_windows(fit *f)
     uint64_t *own_stop = &f->flags[f->options->rank][STOP_WORD];
     for (uint64_t laps = 1; laps <= LAPS + WARM_UPS && !all_stop(f, laps - 1); laps++) {
         warm_up = samples;
-        KOLO_TRY(run_lap(f, laps <= WARM_UPS ? &warm_up : &samples));
+        KOLO_TRY(run_lap(f, laps, laps <= WARM_UPS ? &warm_up : &samples));
         if (fit_is_late(f) && *own_stop == 0)
             __atomic_store_n(own_stop, laps + 1, __ATOMIC_RELAXED);
     }

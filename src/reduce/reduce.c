@@ -124,6 +124,34 @@ void kolo_reduce_copy_around(void *dst, const void *src, size_t bytes)
         active->copy_around(dst, src, bytes);
 }
 
+/* Piece by piece in the nearest cache, and from there. Of more inputs, reading them is what takes the time. */
+void kolo_reduce_fold_around(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts,
+                             const void *const *inputs, size_t n_inputs, size_t count)
+{
+    enum { PIECE_BYTES = 8192, INPUTS_MAX = 16 };
+    _Alignas(64) unsigned char piece[PIECE_BYTES];
+    void *const piece_dst[] = {piece};
+    const void *moved[INPUTS_MAX];
+    size_t element_bytes = kolo_dtype_size(reduction->type), bytes = count * element_bytes;
+    kolo_ending ending;
+    if (n_inputs == 1 && n_dsts == 1 && !find_ending(reduction, &ending)) {
+        kolo_reduce_copy_around(dsts[0], inputs[0], bytes);
+        return;
+    }
+    if (n_inputs > INPUTS_MAX) {
+        kolo_reduce_fold(reduction, dsts, n_dsts, inputs, n_inputs, count);
+        return;
+    }
+    for (size_t at = 0; at < bytes; at += PIECE_BYTES) {
+        size_t length = bytes - at < PIECE_BYTES ? bytes - at : PIECE_BYTES;
+        for (size_t i = 0; i < n_inputs; i++)
+            moved[i] = (const unsigned char *)inputs[i] + at;
+        kolo_reduce_fold(reduction, piece_dst, 1, moved, n_inputs, length / element_bytes);
+        for (size_t i = 0; i < n_dsts; i++)
+            active->copy_around((unsigned char *)dsts[i] + at, piece, length);
+    }
+}
+
 void kolo_reduce_end_around(void)
 {
     active->end_around();

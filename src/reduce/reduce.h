@@ -29,9 +29,12 @@ void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t
 /* memcpy, but about as fast wherever the two lie. dst may be src. */
 void kolo_reduce_copy(void *dst, const void *src, size_t bytes);
 
-/* The same by stores that bypass the caches, where the instruction set has some. dst is not src. Stores with release order
- * come after it only behind kolo_reduce_end_around, which takes as long as many lines do. */
+/* The same by stores that bypass the caches, where the instruction set has some: a line that is written whole need not be
+ * fetched first. dst is not src; destinations may be inputs, exactly. Stores with release order come after them only behind
+ * kolo_reduce_end_around, which takes as long as many lines do. */
 void kolo_reduce_copy_around(void *dst, const void *src, size_t bytes);
+void kolo_reduce_fold_around(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts,
+                             const void *const *inputs, size_t n_inputs, size_t count);
 void kolo_reduce_end_around(void);
 
 /* dst[i] = src[i] * factor for floats; a plain copy when factor is 1 or the type is an integer. dst may be src. Factors

@@ -185,7 +185,7 @@ static int64_t fake_now_ns(void)
     return 0;
 }
 
-/* Every second rank writes around the caches. */
+/* Every second rank publishes around the caches, another one stores its results so. */
 static void start(job *j, int32_t rank, const char *algorithm)
 {
     bool sees_peers = strcmp(algorithm, "shared") == 0;
@@ -210,7 +210,8 @@ static void start(job *j, int32_t rank, const char *algorithm)
                           .rank = rank,
                           .size = j->spec.size,
                           .postscale = 0.7,
-                          .publisher = &j->publishers[rank]};
+                          .publisher = &j->publishers[rank],
+                          .around = rank % 3 == 1};
     assert_int_equal(kolo_executor_start(&j->executors[rank], &fake_ops, NULL, &run), KOLO_OK);
 }
 
