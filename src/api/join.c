@@ -117,13 +117,15 @@ static kolo_status start_driver(kolo_context *ctx)
 {
     choose_comm_cpus(ctx);
     int64_t spin_ns = caller_spin_ns(ctx);
-    bool spare_core = ctx->comm_cpus[0] != '\0';
+    int64_t yield_ns = ctx->one_host ? HOST_YIELD_NS : NETWORK_YIELD_NS;
+    bool spare_core = ctx->comm_cpus[0] != '\0', may_spin = ctx->own_cores && ctx->config.spin_ns == KOLO_CONFIG_AUTO;
     kolo_driver_options options = {
         .engine = ctx->engine,
         .ops = ctx->ops,
         .transport = ctx->transport,
         .caller_spin_ns = spin_ns,
-        .caller_yield_ns = ctx->one_host ? HOST_YIELD_NS : NETWORK_YIELD_NS,
+        .caller_most_spin_ns = may_spin && spin_ns < yield_ns ? yield_ns : spin_ns,
+        .caller_yield_ns = yield_ns,
         .thread_spin_ns = spare_core ? THREAD_SPIN_NS : 0,
         .thread_yields_core = !spare_core && ctx->one_host && is_tight(ctx),
         .on_start = bind_thread,

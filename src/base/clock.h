@@ -12,5 +12,7 @@
 int64_t kolo_clock_now_ns(void);
 /* The same, up to 10 ms late, at a fraction of the price: for deadlines that are far off. */
 int64_t kolo_clock_coarse_ns(void);
+/* What the other threads of this process have run for, ever. */
+int64_t kolo_clock_other_threads_ns(void);
 
 #endif

@@ -45,28 +45,48 @@ static bool is_over(const kolo_driver *driver, const kolo_request *request)
     return request != NULL ? kolo_request_is_done(request) : kolo_engine_idle(driver->options.engine);
 }
 
+/* Gives the core away, and learns what that costs where it is not a peer's gain. *own_ns: what the process's other
+ * threads had run for when last looked; begins with the first yield of a wait. */
+static void yield_core(kolo_driver *driver, bool is_first, int64_t *own_ns)
+{
+    if (kolo_patience_shares(&driver->patience)) {
+        sched_yield();
+        return;
+    }
+    if (is_first)
+        *own_ns = kolo_clock_other_threads_ns();
+    int64_t before_ns = kolo_clock_now_ns();
+    sched_yield();
+    int64_t now_ns = kolo_clock_now_ns(), cost_ns = now_ns - before_ns;
+    if (cost_ns <= driver->patience.usual_ns)
+        return;
+    int64_t others_ns = kolo_clock_other_threads_ns();
+    kolo_patience_yielded(&driver->patience, now_ns, cost_ns, others_ns - *own_ns);
+    *own_ns = others_ns;
+}
+
 /* With the token: steps until that or deadline_ns. */
 static void drive(kolo_driver *driver, const kolo_request *request, int64_t deadline_ns)
 {
-    int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns;
+    kolo_patience *patience = &driver->patience;
+    int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns, own_ns = 0;
     uint32_t yields = 0; /* since the last event */
+    kolo_patience_begin(patience, now_ns);
     for (bool is_quiet = false;; now_ns = kolo_clock_now_ns()) {
         int events = kolo_engine_step(driver->options.engine, now_ns);
         int64_t quiet_ns = now_ns - last_event_ns;
         if (events > 0 && is_quiet)
-            driver->spin_ns = kolo_driver_next_spin_ns(driver->spin_ns, driver->options.caller_spin_ns, yields,
-                                                       quiet_ns - driver->spin_ns);
+            kolo_patience_end(patience, yields, quiet_ns - patience->spin_ns);
         if (is_over(driver, request) || now_ns >= deadline_ns)
             return;
         is_quiet = events == 0;
         if (events > 0) {
             last_event_ns = now_ns;
             yields = 0;
-        } else if (quiet_ns < driver->spin_ns) {
+        } else if (quiet_ns < patience->spin_ns) {
             kolo_driver_relax();
-        } else if (quiet_ns < driver->spin_ns + driver->options.caller_yield_ns) {
-            sched_yield();
-            yields++;
+        } else if (quiet_ns < patience->usual_ns + driver->options.caller_yield_ns) {
+            yield_core(driver, yields++ == 0, &own_ns);
         } else {
             (void)kolo_driver_sleep_armed(driver, &driver->caller_sleeps, 0, 1, driver->caller_fd, now_ns,
                                           deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns, false);
@@ -152,9 +172,9 @@ int kolo_driver_step(kolo_driver *driver)
 static bool watch(kolo_driver *driver, const kolo_entry *entry)
 {
     kolo_engine *engine = driver->options.engine;
+    int64_t spin_ns = driver->patience.spin_ns;
     uint32_t visits = atomic_load_explicit(&driver->visits, memory_order_relaxed);
-    bool tries = visits % CALL_TRIES_EVERY == 0,
-         spins = driver->spin_ns > 0 && (driver->spin_ns >= CALL_SPIN_NS || tries);
+    bool tries = visits % CALL_TRIES_EVERY == 0, spins = spin_ns > 0 && (spin_ns >= CALL_SPIN_NS || tries);
     bool is_complete = kolo_call_is_complete(engine, entry);
     kolo_call_wake(engine);
     for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
@@ -165,7 +185,7 @@ static bool watch(kolo_driver *driver, const kolo_entry *entry)
         is_complete = kolo_call_is_complete(engine, entry);
     }
     if (is_complete && spins)
-        driver->spin_ns = kolo_driver_next_spin_ns(driver->spin_ns, driver->options.caller_spin_ns, 0, 0);
+        kolo_patience_end(&driver->patience, 0, 0);
     return is_complete;
 }
 
@@ -280,7 +300,7 @@ kolo_status kolo_driver_create(const kolo_driver_options *options, kolo_driver *
     memset(made, 0, sizeof(*made));
     made->options = *options;
     made->rests = options->thread_yields_core;
-    made->spin_ns = options->caller_spin_ns;
+    made->patience = kolo_patience_of(options->caller_spin_ns, options->caller_most_spin_ns);
     made->caller_fd = made->thread_fd = made->completion_fd = -1;
     kolo_status status = open_fds(made);
     if (status == KOLO_OK) {

@@ -25,9 +25,10 @@ typedef struct kolo_driver_options {
     kolo_engine *engine;
     const kolo_transport_ops *ops;
     kolo_transport *transport;
-    int64_t caller_spin_ns;       /* how long a waiting caller spins at most before it yields */
-    int64_t caller_yield_ns;      /* and how long it yields before it sleeps */
-    int64_t thread_spin_ns;       /* the same for the communication thread, before it sleeps */
+    int64_t caller_spin_ns;       /* how long a waiting caller spins at most before it yields; */
+    int64_t caller_most_spin_ns;  /* and where a stranger takes the core at each yield: as above where ranks share it */
+    int64_t caller_yield_ns;      /* how long it yields before it sleeps */
+    int64_t thread_spin_ns;       /* as the first, for the communication thread, before it sleeps */
     bool thread_yields_core;      /* it shares a core with callers, and nothing moves but by that core: what they leave
                                    * under way rests until they come back, but no longer than some 5 ms */
     void (*on_start)(void *user); /* first thing in the thread: binding. May be NULL. */

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "engine/driver.h"
+#include "engine/patience.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,7 +29,7 @@ struct kolo_driver {
     _Atomic uint32_t visits;                        /* of callers that drove, and left nothing under way, ever */
     _Atomic uint32_t submitted;                     /* requests, ever; some may go uncounted */
     _Atomic uint32_t caller_sleeps;                 /* the token's holder is a caller, in poll */
-    int64_t spin_ns;                                /* how long callers spin now; the token's holder's */
+    kolo_patience patience;                         /* of callers; the token's holder's */
     _Alignas(CACHE_LINE) _Atomic uint32_t sleepers; /* callers on the futex `change` */
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */
     _Alignas(CACHE_LINE) _Atomic uint32_t thread_state;
@@ -51,20 +52,6 @@ void kolo_driver_ring(int fd);
 /* driver_thread.c: an errno, or 0. And: it is to drive, since nobody else does. */
 int kolo_driver_start_thread(kolo_driver *driver);
 void kolo_driver_wake_thread(kolo_driver *driver);
-
-/* How long to spin the next time; most_ns at most. The wait before ended with so many yields, which took yield_ns in all.
- * Spinning is in vain where the peer needs this very core, as it may when nobody binds the ranks: then the first yields
- * bring what spinning did not, as soon as the peer has spun, too; and the spin is halved. It is doubled where the end came
- * before, and where a yield took so long that a stranger had the core, who would have it again and again. */
-static inline int64_t kolo_driver_next_spin_ns(int64_t spin_ns, int64_t most_ns, uint32_t yields, int64_t yield_ns)
-{
-    enum { LEAST_PART = 128, FIRST_YIELDS = 2 };
-    if (yields == 0 || yield_ns / 4 > most_ns)
-        return spin_ns < most_ns / 2 ? 2 * spin_ns : most_ns;
-    if (yields > FIRST_YIELDS)
-        return spin_ns;
-    return spin_ns / 2 > most_ns / LEAST_PART ? spin_ns / 2 : most_ns / LEAST_PART;
-}
 
 static inline void kolo_driver_relax(void)
 {

@@ -66,6 +66,7 @@ void job_start(job *j, int32_t size, int64_t spin_ns)
                                           .ops = &j->ops,
                                           .transport = transport,
                                           .caller_spin_ns = spin_ns,
+                                          .caller_most_spin_ns = spin_ns > 0 ? KOLO_NS_PER_MS : 0,
                                           .caller_yield_ns = KOLO_NS_PER_MS,
                                           .thread_spin_ns = spin_ns,
                                           .thread_yields_core = spin_ns == 0};

@@ -2,7 +2,6 @@
 #include "unit/engine/driven.h"
 
 #include "base/clock.h"
-#include "engine/driver_state.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -93,36 +92,12 @@ static void stop__ends_a_thread_in_any_state(void **state)
     }
 }
 
-/* ---- how long to spin ----------------------------------------------------------------------------------------- */
-
-static void spin__shrinks_where_yields_bring_what_it_does_not_and_grows_back(void **state)
-{
-    (void)state;
-    const int64_t most = 100 * KOLO_NS_PER_US, least = most / 128;
-    int64_t spin = most;
-    for (int i = 0; i < 20; i++) { /* the peer needs this core: it comes with the first yield */
-        int64_t next = kolo_driver_next_spin_ns(spin, most, 1 + (uint32_t)i % 2, 2 * most);
-        assert_true(next <= spin && next >= least);
-        spin = next;
-    }
-    assert_int_equal(spin, least);
-    assert_int_equal(kolo_driver_next_spin_ns(spin, most, 50, most), spin);         /* late by itself */
-    assert_int_equal(kolo_driver_next_spin_ns(spin, most, 1, 30 * most), 2 * spin); /* a stranger had the core */
-    for (int i = 0; i < 20; i++)                                                    /* it has another one */
-        spin = kolo_driver_next_spin_ns(spin, most, 0, 0);
-    assert_int_equal(spin, most);
-    assert_int_equal(kolo_driver_next_spin_ns(0, 0, 5, 5), 0); /* no spinning at all */
-    assert_int_equal(kolo_driver_next_spin_ns(0, 0, 0, 0), 0);
-    assert_int_equal(kolo_driver_next_spin_ns(INT64_MAX, INT64_MAX, 0, 0), INT64_MAX);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wait__passes_and_the_operation_goes_on),
         cmocka_unit_test(deadline__ends_the_wait_of_all),
         cmocka_unit_test(stop__ends_a_thread_in_any_state),
-        cmocka_unit_test(spin__shrinks_where_yields_bring_what_it_does_not_and_grows_back),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
