@@ -16,7 +16,7 @@ static _Atomic uint64_t incarnations = 1; /* 0: none */
 
 /* One page that the kernel empties in a forked child: cheaper to ask than getpid(), and no fork handler is installed.
  */
-static _Atomic uint64_t *fork_page;
+static _Atomic(_Atomic uint64_t *) fork_page;
 static pthread_once_t fork_page_once = PTHREAD_ONCE_INIT;
 
 static void map_fork_page(void)
@@ -29,18 +29,22 @@ static void map_fork_page(void)
         munmap(page, bytes);
         return;
     }
-    fork_page = page;
+    atomic_store_explicit(&fork_page, page, memory_order_release);
 }
 
 uint64_t kolo_process_number(void)
 {
-    pthread_once(&fork_page_once, map_fork_page);
-    if (fork_page == NULL)
+    _Atomic uint64_t *page = atomic_load_explicit(&fork_page, memory_order_acquire);
+    if (page == NULL) {
+        pthread_once(&fork_page_once, map_fork_page);
+        page = atomic_load_explicit(&fork_page, memory_order_acquire);
+    }
+    if (page == NULL)
         return (uint64_t)getpid();
-    uint64_t number = atomic_load_explicit(fork_page, memory_order_relaxed);
+    uint64_t number = atomic_load_explicit(page, memory_order_relaxed);
     if (number == 0) {
         number = (uint64_t)getpid();
-        atomic_store_explicit(fork_page, number, memory_order_relaxed);
+        atomic_store_explicit(page, number, memory_order_relaxed);
     }
     return number;
 }
