@@ -154,8 +154,7 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, co
  * the ranks match, whether they prepared the operation or not; two requests of one name match in the order of their
  * starts. args and what they point to may go after the call, but not the tensors: their memory must stay what it is until
  * kolo_request_free, and is not to be given to kolo_free before. Nothing begins yet: before the first kolo_start, kolo_wait
- * and kolo_test answer KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. Worth it for
- * groups, and for many that are in flight; a small tensor that is waited for at once takes less as a call. [any] */
+ * and kolo_test answer KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count,
                                                  kolo_request **request);
 

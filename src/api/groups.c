@@ -2,7 +2,6 @@
 #include "api/check.h"
 #include "api/context.h"
 #include "api/submit.h"
-#include "base/clock.h"
 #include "base/error.h"
 
 #include <stdio.h>
@@ -126,9 +125,8 @@ kolo_status kolo_start(kolo_request *request)
         return kolo_submit_failed(kolo_fail(KOLO_ERR_INVALID, "kolo_start needs a request"), KOLO_ALLREDUCE);
     kolo_status status = check_start(request);
     if (status == KOLO_OK) {
-        bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
-        kolo_request_renew(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
-        status = kolo_driver_submit(request->driver, request, false);
+        kolo_request_renew(request);
+        status = kolo_driver_start(request->driver, request);
         if (status != KOLO_OK) /* its last result is gone */
             atomic_store(&request->state, KOLO_REQUEST_PREPARED);
     }

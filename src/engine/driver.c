@@ -136,18 +136,6 @@ static kolo_status wait_until_over(kolo_driver *driver, kolo_request *request, i
     return KOLO_OK;
 }
 
-kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t timeout_ns)
-{
-    bool over = kolo_request_is_done(request);
-    if (!over)
-        KOLO_TRY(wait_until_over(driver, request, timeout_ns, &over));
-    if (over)
-        return KOLO_OK;
-    char title[KOLO_TITLE_BYTES];
-    return kolo_fail(KOLO_ERR_TIMEOUT, "%s is not complete after %.3f s; it goes on",
-                     kolo_request_title(request->name, title), (double)timeout_ns / 1e9);
-}
-
 kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns)
 {
     bool over = false;
@@ -168,15 +156,23 @@ int kolo_driver_step(kolo_driver *driver)
     return events;
 }
 
-/* Looks whether a posted operation is complete, as long as that is likely to be soon. */
-static bool watch(kolo_driver *driver, const kolo_entry *entry)
+/* What was posted is announced to the peers that sleep, after a first look whether it is complete. */
+static bool announce(kolo_driver *driver, const kolo_entry *entry)
+{
+    bool is_complete = kolo_call_is_complete(driver->options.engine, entry);
+    kolo_call_wake(driver->options.engine);
+    atomic_store_explicit(&driver->visits, atomic_load_explicit(&driver->visits, memory_order_relaxed) + 1,
+                          memory_order_relaxed);
+    return is_complete;
+}
+
+/* Looks again whether a posted operation is complete, as long as that is likely to be soon. */
+static bool watch(kolo_driver *driver, const kolo_entry *entry, bool is_complete)
 {
     kolo_engine *engine = driver->options.engine;
     int64_t spin_ns = driver->patience.spin_ns;
     uint32_t visits = atomic_load_explicit(&driver->visits, memory_order_relaxed);
     bool tries = visits % CALL_TRIES_EVERY == 0, spins = spin_ns > 0 && (spin_ns >= CALL_SPIN_NS || tries);
-    bool is_complete = kolo_call_is_complete(engine, entry);
-    kolo_call_wake(engine);
     for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
         if (!spins)
             sched_yield();
@@ -210,9 +206,7 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
     kolo_status status = KOLO_OK;
     kolo_entry *entry = kolo_call_begin(driver->options.engine, spec);
     if (entry != NULL) {
-        atomic_store_explicit(&driver->visits, atomic_load_explicit(&driver->visits, memory_order_relaxed) + 1,
-                              memory_order_relaxed);
-        *over = watch(driver, entry);
+        *over = watch(driver, entry, announce(driver, entry));
         if (*over)
             kolo_call_finish(driver->options.engine, entry, spec);
         else
@@ -220,6 +214,56 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
     }
     kolo_driver_release_token(driver);
     return status;
+}
+
+/* Posts a prepared request, and leaves it to the waiter; false: not possible. Nobody is to be told of its end. Its
+ * deadline is far, and counts from when a step takes it over: the thread's, which comes when no caller has driven for some
+ * 5 ms, if nobody else's. */
+static bool start_at_once(kolo_driver *driver, kolo_request *request)
+{
+    if (request->done != NULL || request->flags != 0 || !kolo_engine_idle(driver->options.engine) ||
+        !kolo_driver_take_token(driver))
+        return false;
+    bool is_posted = atomic_load(&driver->thread_state) != ASLEEP && kolo_call_start(driver->options.engine, request);
+    if (is_posted && announce(driver, request->entry))
+        kolo_call_end(driver->options.engine, request);
+    kolo_driver_release_token(driver);
+    return is_posted;
+}
+
+kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request)
+{
+    bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
+    if (!is_near && start_at_once(driver, request))
+        return KOLO_OK;
+    kolo_request_count_from(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
+    return kolo_driver_submit(driver, request, false);
+}
+
+/* The waiter of what was left to it. */
+static bool end_started(kolo_driver *driver, kolo_request *request)
+{
+    kolo_engine *engine = driver->options.engine;
+    if (!kolo_call_is_started(engine, request) || !kolo_driver_take_token(driver))
+        return false;
+    bool over = kolo_call_is_started(engine, request) &&
+                watch(driver, request->entry, kolo_call_is_complete(engine, request->entry));
+    if (over)
+        kolo_call_end(engine, request);
+    kolo_driver_release_token(driver);
+    return over;
+}
+
+kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t timeout_ns)
+{
+    bool over = kolo_request_is_done(request) || (timeout_ns < 0 && end_started(driver, request));
+    if (!over)
+        KOLO_TRY(wait_until_over(driver, request, timeout_ns, &over));
+    if (over)
+        return KOLO_OK;
+    char title[KOLO_TITLE_BYTES];
+    return kolo_fail(KOLO_ERR_TIMEOUT, "%s is not complete after %.3f s; it goes on",
+                     kolo_request_title(request->name, title), (double)timeout_ns / 1e9);
 }
 
 /* A burst of submissions does not wait for its end, nor for the thread, which would have to share the core: now and
@@ -258,9 +302,11 @@ kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool 
 
 void kolo_driver_do_not_rest(kolo_driver *driver)
 {
-    if (!atomic_load_explicit(&driver->rests, memory_order_relaxed))
+    bool rests = atomic_load_explicit(&driver->rests, memory_order_relaxed);
+    if (!rests && kolo_call_is_started(driver->options.engine, NULL))
         return;
-    atomic_store(&driver->rests, false);
+    if (rests)
+        atomic_store(&driver->rests, false);
     kolo_driver_wake_thread(driver);
 }
 

@@ -45,6 +45,9 @@ void kolo_driver_destroy(kolo_driver *driver);
  * is driven from here; inside a completion callback that is not possible: KOLO_ERR_STATE. Any thread. */
 KOLO_NODISCARD kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives);
 
+/* The same of one that is renewed; its deadline counts from now. A small one is posted at once, where it can be (call.h). */
+KOLO_NODISCARD kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request);
+
 /* A small operation at once (call.h), for a caller that would wait for it. *over: it is done. Else *request is it, with
  * the caller's reference: wait for it; or NULL: nothing has happened, make and submit a request. spec's deadline counts
  * from now. An error: the operation has failed, and with it the job. Any thread, not inside a callback. */
@@ -60,7 +63,7 @@ KOLO_NODISCARD kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *r
 KOLO_NODISCARD kolo_status kolo_driver_drain(kolo_driver *driver, int64_t timeout_ns);
 
 /* Callers look whether requests are done, or are told, and need not come to drive: from now on what is under way does not
- * rest. Any thread. */
+ * rest, nor does now what is left to a waiter. Any thread. */
 void kolo_driver_do_not_rest(kolo_driver *driver);
 
 /* One step if nobody else drives; how much happened. Any thread. */

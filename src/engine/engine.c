@@ -100,6 +100,7 @@ void kolo_engine_accept(kolo_engine *engine, int64_t now_ns)
 {
     if (now_ns > engine->now_ns)
         engine->now_ns = engine->negotiation.now_ns = now_ns;
+    kolo_engine_take_started(engine);
     kolo_request *request;
     for (size_t left = engine->options.queue_depth;
          left > 0 && !engine->broken && (request = kolo_mpsc_pop(engine->queue)) != NULL; left--)
@@ -214,6 +215,7 @@ static bool runner_free(const kolo_engine *engine)
 int kolo_engine_step(kolo_engine *engine, int64_t now_ns)
 {
     engine->now_ns = engine->negotiation.now_ns = now_ns;
+    kolo_engine_take_started(engine);
     int events = drain_queue(engine);
     events += engine->env.ops->progress(engine->env.transport);
     if (now_ns >= engine->deadline_ns || now_ns >= engine->stall_check_ns)
@@ -248,7 +250,8 @@ bool kolo_engine_awake(const kolo_engine *engine)
 
 bool kolo_engine_idle(const kolo_engine *engine)
 {
-    return atomic_load_explicit(&engine->under_way, memory_order_seq_cst) == 0;
+    return atomic_load_explicit(&engine->started, memory_order_acquire) == NULL &&
+           atomic_load_explicit(&engine->under_way, memory_order_seq_cst) == 0;
 }
 
 bool kolo_engine_queued(const kolo_engine *engine)
@@ -361,6 +364,7 @@ static void fail_leftovers(kolo_engine *engine)
         free(runner->group);
         runner->group = NULL;
     }
+    kolo_engine_take_started(engine);
     if (engine->queue != NULL)
         drain_queue(engine);
     kolo_engine_settle_broken(engine);

@@ -150,8 +150,7 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
 {
     kolo_request *request = entry->head;
     entry->announced = true;
-    bool same = entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
-                memcmp(entry->agreed, request->description, request->description_size) == 0;
+    bool same = kolo_entry_is_agreed(entry, request);
     if (same && entry->way != KOLO_WAY_ORDER && negotiation->hooks.post(negotiation->hooks.user, entry, request)) {
         set_posted(negotiation, entry);
         return KOLO_OK;

@@ -15,6 +15,8 @@
 #include "engine/places.h"
 #include "engine/request.h"
 
+#include <string.h>
+
 #define HASH_NONFATAL_OOM 1 /* else uthash exits the process */
 #include <uthash.h>
 
@@ -81,6 +83,13 @@ uint32_t kolo_registry_free_slot(const kolo_registry *registry);
 static inline kolo_post kolo_entry_post(const kolo_entry *entry)
 {
     return (kolo_post){.way = entry->way, .slot = entry->slot, .cell = entry->cell.at, .round = entry->round};
+}
+
+/* The request is what was agreed on for its slot. */
+static inline bool kolo_entry_is_agreed(const kolo_entry *entry, const kolo_request *request)
+{
+    return entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
+           memcmp(entry->agreed, request->description, request->description_size) == 0;
 }
 
 /* Calls fn for every entry. */

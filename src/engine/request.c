@@ -130,12 +130,16 @@ kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, k
     return KOLO_OK;
 }
 
-void kolo_request_renew(kolo_request *request, int64_t now_ns)
+void kolo_request_count_from(kolo_request *request, int64_t now_ns)
+{
+    request->deadline_ns = deadline_of(request->timeout_ns, now_ns);
+}
+
+void kolo_request_renew(kolo_request *request)
 {
     free(request->error);
     request->error = NULL;
     request->status = KOLO_OK;
-    request->deadline_ns = deadline_of(request->timeout_ns, now_ns);
     request->pieces_left = request->operation.piece_count;
     request->running = request->asked = request->posted = false;
     atomic_store_explicit(&request->waited, 0, memory_order_relaxed);
@@ -158,6 +162,26 @@ void kolo_request_release(kolo_request *request)
         kolo_pool_give(&blocks, request);
     else
         free(request);
+}
+
+/* Where there are no other references, nobody else can count. */
+static void count_to(kolo_request *request, uint32_t from, uint32_t to)
+{
+    if (atomic_load_explicit(&request->refs, memory_order_acquire) == from)
+        atomic_store_explicit(&request->refs, to, memory_order_relaxed);
+    else
+        atomic_fetch_add_explicit(&request->refs, to - from, memory_order_relaxed);
+}
+
+void kolo_request_lend(kolo_request *request)
+{
+    count_to(request, 1, 2);
+}
+
+void kolo_request_end_lent(kolo_request *request)
+{
+    count_to(request, 2, 1);
+    atomic_store_explicit(&request->state, KOLO_REQUEST_DONE, memory_order_release);
 }
 
 char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES])

@@ -81,10 +81,16 @@ bool kolo_request_is_described(const kolo_request_spec *spec, const uint8_t *byt
 
 /* With one reference, the caller's; its deadline counts from now_ns. KOLO_ERR_INVALID when the description is too long. */
 KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request);
-/* Makes one that is PREPARED or DONE ready to be submitted again, as if it had just been made. */
-void kolo_request_renew(kolo_request *request, int64_t now_ns);
+/* Makes one that is PREPARED or DONE ready to be submitted again, as if it had just been made; but for its deadline: */
+void kolo_request_renew(kolo_request *request);
+void kolo_request_count_from(kolo_request *request, int64_t now_ns);
 void kolo_request_retain(kolo_request *request);
 void kolo_request_release(kolo_request *request);
+
+/* Inside a call on the user's handle, which nobody can free meanwhile: the engine gets a reference; and gives it back with
+ * success, which the state tells at last. Without the cost of counting, as a rule. */
+void kolo_request_lend(kolo_request *request);
+void kolo_request_end_lent(kolo_request *request);
 
 /* The first of its pieces; NULL of a barrier. */
 static inline const kolo_piece *kolo_request_piece(const kolo_request *request)

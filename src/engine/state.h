@@ -24,7 +24,8 @@ struct kolo_engine {
     kolo_posted posted;
     kolo_group *waiting, **waiting_end;
     uint32_t next_group;
-    kolo_request *live; /* every request taken from the queue and not over */
+    kolo_request *live;              /* every request taken from the queue and not over */
+    _Atomic(kolo_request *) started; /* posted by its start (call.h), and not seen by a step yet */
     uint64_t live_count;
     _Atomic uint64_t under_way; /* submitted and not over, */
     uint64_t over;              /* but for these, which the step takes off at its end */
@@ -41,6 +42,9 @@ void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_e
 int kolo_engine_work(kolo_engine *engine, kolo_runner *runner);
 /* The next runner that has a group, of either kind; after NULL: the first; NULL: none. */
 kolo_runner *kolo_engine_next_busy(const kolo_engine *engine, const kolo_runner *after);
+
+/* call.c: takes over what was started; first thing in a step, before what was submitted later. */
+void kolo_engine_take_started(kolo_engine *engine);
 
 /* broken.c: breaks the job; source: the neighbour who told us, -1: found out here. Once: later errors are consequences.
  */

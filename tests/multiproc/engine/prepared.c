@@ -1,9 +1,11 @@
 /* prepared.c - operations that are started again and again, with new numbers each time: one tensor and groups, private and
- * in kolo_alloc's memory, several in flight in another order on every rank, some of them submitted by a call instead.
+ * in kolo_alloc's memory, one or several in flight in another order on every rank, some of them submitted by a call
+ * instead, and waited for in several ways.
  *
  *     engine_prepared TURNS */
 #include "rank.h"
 
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -70,9 +72,27 @@ static void begin(kolo_context *ctx, work *one, int64_t turn, random_source *own
         OK(kolo_allreduce(ctx, one->args, &one->request));
 }
 
-static void finish(work *one, int64_t turn)
+static void wait_somehow(kolo_request *request, random_source *own)
 {
-    OK(kolo_wait(one->request != NULL ? one->request : one->prepared, -1));
+    int done = 0;
+    switch (random_below(own, 8)) {
+    case 0:
+        while (kolo_test(request, &done) == KOLO_OK && !done)
+            sched_yield();
+        break;
+    case 1:
+        while (kolo_wait(request, 1000) == KOLO_ERR_TIMEOUT)
+            continue;
+        break;
+    default:
+        break;
+    }
+    OK(kolo_wait(request, -1));
+}
+
+static void finish(work *one, int64_t turn, random_source *own)
+{
+    wait_somehow(one->request != NULL ? one->request : one->prepared, own);
     kolo_request_free(one->request);
     for (size_t i = 0; i < one->tensors; i++)
         for (int64_t k = 0; k < one->counts[i]; k++) {
@@ -88,14 +108,14 @@ static void run_turns(kolo_context *ctx, work *all, int64_t turns, random_source
 {
     int32_t order[OPERATIONS];
     for (int64_t turn = 0; turn < turns; turn++) {
-        int32_t in_flight = 1 + (int32_t)(random_of(3, (uint64_t)turn) % OPERATIONS);
+        int32_t in_flight = turn % 3 == 0 ? 1 : 1 + (int32_t)(random_of(3, (uint64_t)turn) % OPERATIONS);
         random_shuffle(own, order, in_flight);
         for (int32_t i = 0; i < in_flight; i++) {
             begin(ctx, &all[order[i]], turn, own);
             random_pause(own);
         }
         for (int32_t i = 0; i < in_flight; i++)
-            finish(&all[i], turn);
+            finish(&all[i], turn, own);
     }
 }
 
