@@ -63,12 +63,15 @@ def latency(options, programs, limits):
     flight = statistics.median(flights)
     rows = []
     for name in table.rows:
-        ratio = report.quartiles_of([a / b for a, b in zip(table.rows[name]["sync"], flights)])
-        rows.append([name, table.text(name, "sync"), report.ratio_text(ratio), table.text(name, "async"),
-                     report.digits(table.median(name, "async") - table.median(name, "sync")), table.text(name, "prepared")])
+        in_flights = {column: report.ratio_text(report.quartiles_of([a / b for a, b in zip(table.rows[name][column], flights)]))
+                      for column in ("sync", "prepared")}
+        rows.append([name, table.text(name, "sync"), in_flights["sync"], table.text(name, "async"),
+                     report.digits(table.median(name, "async") - table.median(name, "sync")),
+                     table.text(name, "prepared"), in_flights["prepared"]])
     return ["## 8 bytes, 2 ranks, back to back (us)", "", f"A cache line's flight, one way: {flight * 1e3:.0f} ns. "
             f"{PREPARED}", "",
-            *report.markdown(["", "one call", "in flights", "submit, wait", "more", "prep.: start, wait"], rows), ""]
+            *report.markdown(["", "one call", "in flights", "submit, wait", "more", "prep.: start, wait", "in flights"],
+                             rows), ""]
 
 
 def many(options, programs):

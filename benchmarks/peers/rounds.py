@@ -35,8 +35,9 @@ class Job:
         self.said = open(os.path.join(self.folder.name, "said"), "w+", encoding="utf-8", errors="replace")
         self.command = [*participant.command(ranks), "allreduce", *participant.options, "-b", "4", "-e", str(max_bytes),
                         "--turns", prefix, "--budget", str(budget_ms), "-n", "20000", "-w", "2000"]
+        # No session of its own: the scheduler shares cores among sessions first.
         self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=self.said,
-                                        stderr=subprocess.STDOUT, start_new_session=True)
+                                        stderr=subprocess.STDOUT, process_group=0)
         self.limit_s = START_LIMIT_S
 
     @staticmethod
