@@ -42,8 +42,10 @@ static bool run_isolated(const perf_backend *backend, const perf_memory *memory,
     return true;
 }
 
-/* Back to back: one iteration starts where the one before ended, or, with larger inputs, where they are fresh. */
-static bool run_back_to_back(const perf_memory *memory, const perf_call *call, int count, double *samples)
+/* Back to back: one iteration starts where the one before ended, or, with larger inputs, where they are fresh; in a loop
+ * always at the end of the one before. */
+static bool run_back_to_back(perf_mode mode, const perf_memory *memory, const perf_call *call, int count,
+                             double *samples)
 {
     const perf_backend *backend = memory->backend;
     bool rewrites = call->count * (int64_t)perf_type_size(call->type) * call->tensors > B2B_REWRITE_BYTES;
@@ -54,7 +56,7 @@ static bool run_back_to_back(const perf_memory *memory, const perf_call *call, i
     for (int i = 0; i < count; i++) {
         if (rewrites && i > 0) {
             perf_buffers_rewrite(memory, call);
-            start = now_us();
+            start = mode == PERF_LOOP ? start : now_us();
         }
         if (!execute(backend, call))
             return false;
@@ -68,8 +70,8 @@ static bool run_back_to_back(const perf_memory *memory, const perf_call *call, i
 static bool run_loop(const perf_options *options, const perf_memory *memory, const perf_call *call, int count,
                      double *samples)
 {
-    if (options->mode == PERF_B2B)
-        return run_back_to_back(memory, call, count, samples);
+    if (options->mode != PERF_ISOLATED)
+        return run_back_to_back(options->mode, memory, call, count, samples);
     return run_isolated(memory->backend, memory, call, count, samples);
 }
 
@@ -118,7 +120,7 @@ static bool time_iterations(const perf_options *options, const perf_memory *memo
                             double *samples, int *iterations)
 {
     const perf_backend *backend = memory->backend;
-    bool mean = options->mode == PERF_B2B;
+    bool mean = options->mode != PERF_ISOLATED;
     if (!warm_up(options, memory, call, samples, iterations) ||
         !run_loop(options, memory, call, *iterations, samples) ||
         !backend->combine(backend->self, mean ? PERF_COMBINE_SUM : PERF_COMBINE_MAX, samples, (size_t)*iterations))
@@ -208,7 +210,7 @@ bool perf_measure_placed(const perf_options *options, const perf_backend *backen
     if (!good)
         return false;
     timing->us = perf_stats_of(samples, (size_t)timing->iterations);
-    timing->time_us = options->mode == PERF_B2B ? timing->us.mean : timing->us.p50;
+    timing->time_us = options->mode == PERF_ISOLATED ? timing->us.p50 : timing->us.mean;
     timing->algbw_gbs = perf_bandwidth_gbs(row->bytes * call.tensors, timing->time_us);
     timing->busbw_gbs = timing->algbw_gbs * perf_bus_factor(row->op, backend->ranks);
     return true;

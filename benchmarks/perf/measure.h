@@ -9,7 +9,7 @@ enum { PERF_NOT_CHECKED = -1 };
 
 typedef struct perf_timing {
     perf_stats us;    /* per iteration, over the ranks as the mode says */
-    double time_us;   /* the figure of the table: isolated: the median, b2b: the mean */
+    double time_us;   /* the figure of the table: isolated: the median, else the mean */
     double algbw_gbs; /* bytes of all tensors over time_us */
     double busbw_gbs;
     int iterations; /* that were timed */

@@ -170,9 +170,7 @@ static bool parse_own_option(const parser *p, int flag, const char *text)
         o->buffers = choice ? PERF_KOLO : PERF_PRIVATE;
         return good;
     case OPTION_MODE:
-        good = parse_choice(p, "--mode", text, "isolated", "b2b", &choice);
-        o->mode = choice ? PERF_B2B : PERF_ISOLATED;
-        return good;
+        return perf_mode_find(text, &o->mode) || reject(p, "--mode %s: expected isolated, b2b or loop", text);
     case OPTION_BUDGET:
         return parse_int(p, "--budget", text, 0, 3600000, &o->budget_ms);
     case OPTION_TURNS:
@@ -318,10 +316,10 @@ void perf_options_help(const char *program)
         "  -n, --iters N            timed iterations (20)\n"
         "  -w, --warmup_iters N     iterations before them (5)\n"
         "  -c, --check N            iterations whose every result is checked, after the timed ones; 0: none (1)\n"
-        "      --mode isolated|b2b  isolated: a barrier before each iteration, inputs rewritten, the time of the\n"
-        "                           slowest rank; b2b: no barrier, inputs beyond 4 KiB rewritten (not timed), the "
-        "mean\n"
-        "                           of the ranks (isolated)\n"
+        "      --mode MODE          isolated: a barrier before each iteration, inputs rewritten, the time of the "
+        "slowest\n"
+        "                           rank; b2b: no barrier, inputs beyond 4 KiB rewritten (not timed), the mean of the\n"
+        "                           ranks; loop: as b2b, with the rewriting in the time (isolated)\n"
         "      --budget MS          for each size, in place and out of place, as many iterations as fit into so many\n"
         "                           milliseconds, at least 3; -n and -w are then the most; 0: none (0)\n"
         "  -t, --seconds N          how long idle lasts (10)\n"
@@ -332,7 +330,7 @@ void perf_options_help(const char *program)
         "  -h, --help               show this text\n"
         "      --version            show the version\n"
         "\n"
-        "The time column is the median for isolated, and the mean for b2b; algbw = size / time, and busbw as "
+        "The time column is the median for isolated, and the mean else; algbw = size / time, and busbw as "
         "nccl-tests\n"
         "defines it, with the size of all K tensors. A broadcast out of place is the root's copy and a broadcast.\n"
         "Exit status: 0, 1 when a result is wrong or an operation fails, 2 for bad arguments.\n",
@@ -360,7 +358,15 @@ bool perf_options_next_size(const perf_options *options, size_t element_size, in
 
 const char *perf_mode_name(perf_mode mode)
 {
-    return mode == PERF_B2B ? "b2b" : "isolated";
+    return mode == PERF_B2B ? "b2b" : mode == PERF_LOOP ? "loop" : "isolated";
+}
+
+bool perf_mode_find(const char *name, perf_mode *mode)
+{
+    for (*mode = PERF_ISOLATED; *mode <= PERF_LOOP; (*mode)++)
+        if (strcmp(name, perf_mode_name(*mode)) == 0)
+            return true;
+    return false;
 }
 
 const char *perf_buffers_name(perf_buffers buffers)

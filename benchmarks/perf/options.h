@@ -7,8 +7,8 @@
 typedef enum perf_mode {
     PERF_ISOLATED, /* a barrier before each iteration, inputs rewritten; an iteration takes as long as its slowest rank
                     */
-    PERF_B2B /* no barrier between; an iteration takes what it takes on average over the ranks, as nccl-tests has it
-                    */
+    PERF_B2B, /* no barrier between; an iteration takes what it takes on average over the ranks, as nccl-tests has it */
+    PERF_LOOP /* the same with the rewriting of inputs in the time: the pace of a loop that computes, too */
 } perf_mode;
 
 typedef enum perf_buffers { PERF_PRIVATE, PERF_KOLO } perf_buffers;
@@ -46,6 +46,7 @@ void perf_options_help(const char *program);
 bool perf_options_next_size(const perf_options *options, size_t element_size, int64_t *bytes);
 
 const char *perf_mode_name(perf_mode mode);
+bool perf_mode_find(const char *name, perf_mode *mode);
 const char *perf_buffers_name(perf_buffers buffers);
 
 #endif

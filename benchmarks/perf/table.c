@@ -22,7 +22,7 @@ void perf_table_begin(FILE *out, const perf_options *options, const perf_backend
 
 void perf_table_op(FILE *out, const perf_options *options, perf_op op)
 {
-    const char *time = options->mode == PERF_B2B ? "mean" : "median";
+    const char *time = options->mode == PERF_ISOLATED ? "median" : "mean";
     fprintf(out, "#\n# %s; time is the %s\n", perf_op_name(op), time);
     fprintf(out, "# %52s  %-33s  %-33s  %-18s  %-18s\n", "", "           out-of-place", "             in-place",
             "   out-of-place", "     in-place");

@@ -46,9 +46,9 @@ static bool parse(const char *line, const perf_memory *memory, perf_options *tur
     perf_op op;
     if (sscanf(line, "%31s %15s %d %" SCNd64 " %15s %d", op_name, mode, &turn->async, &bytes, place, &turn->checks) !=
             6 ||
-        !perf_op_find(op_name, &op) || op == PERF_IDLE || turn->async < 0 || turn->checks < 0 || bytes < 0)
+        !perf_op_find(op_name, &op) || !perf_mode_find(mode, &turn->mode) || op == PERF_IDLE || turn->async < 0 ||
+        turn->checks < 0 || bytes < 0)
         return false;
-    turn->mode = strcmp(mode, perf_mode_name(PERF_B2B)) == 0 ? PERF_B2B : PERF_ISOLATED;
     *in_place = strcmp(place, "in_place") == 0;
     *row = row_of(turn, op, perf_op_has_data(op) ? bytes : 0);
     size_t tensors = turn->async > 0 ? (size_t)turn->async : 1;

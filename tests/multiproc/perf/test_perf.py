@@ -127,11 +127,12 @@ class PerfTest(unittest.TestCase):
         self.assertIn("prepared_group: a group has 1 to 4096 tensors", done.stderr)
 
     def test_kolo_memory_back_to_back(self):
-        _, result = self.run_json("all", "-b", "4", "-e", "256K", "-f", "16", "-n", "10", "--buffers", "kolo",
-                                  "--mode", "b2b")
-        for row in result["results"]:
-            self.check_row(row)
-            self.assertEqual((row["buffers"], row["mode"]), ("kolo", "b2b"))
+        for mode in ("b2b", "loop"):
+            _, result = self.run_json("all", "-b", "4", "-e", "256K", "-f", "16", "-n", "10", "--buffers", "kolo",
+                                      "--mode", mode)
+            for row in result["results"]:
+                self.check_row(row)
+                self.assertEqual((row["buffers"], row["mode"]), ("kolo", mode))
 
     def test_large_all_reduce(self):
         _, result = self.run_json("allreduce", "-b", "4M", "-e", "4M", "-n", "2", "-w", "1", "-d", "float,bfloat16")
