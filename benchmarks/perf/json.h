@@ -5,7 +5,7 @@
  *       "out_of_place": {"iterations", "time_us", "min_us", "p50_us", "p99_us", "algbw_gbs", "busbw_gbs", "wrong"},
  *       "in_place": {the same}}]}
  *
- * time_us is the figure of the table: p50_us, or the mean of the other modes. bytes and count are those of one tensor; the bandwidths
+ * time_us is the figure of the table: p50_us, or the mean in other modes. bytes and count are those of one tensor; the bandwidths
  * are those of all tensors in flight. wrong is null where results were not checked; dtype and redop are "none" where they
  * do not matter. */
 #ifndef PERF_JSON_H
