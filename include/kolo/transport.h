@@ -166,9 +166,10 @@ typedef struct kolo_transport_ops {
      *
      * reads_peers: whether this rank may read all others' memory; constant from connect() on. */
     bool (*reads_peers)(kolo_transport *transport);
-    /* Copies bytes at `address` of peer's process (!= this rank) into `to`, before it returns. Whoever reads and whoever
-     * owns them keep order by flags. KOLO_ERR_PEER: there is no such memory (any more); `to` is undefined then. That a peer
-     * is dead need not be noticed here, but `to` is undefined then as well. */
+    /* Copies bytes at `address` of peer's process into `to`, before it returns; of the own one, to see whether others could.
+     * Whoever reads and whoever owns them keep order by flags. `to` is undefined where that fails. KOLO_ERR_PEER: peer's
+     * process is over, or it has called cancel_all; of the one on_peer_lost will tell, of the other whoever did it.
+     * KOLO_ERR_INVALID: the kernel reads no such memory. */
     kolo_status (*read_peer)(kolo_transport *transport, int32_t peer, uintptr_t address, void *to, size_t bytes);
 } kolo_transport_ops;
 

@@ -30,7 +30,7 @@
     X(algorithm, "ALGORITHM", TEXT, "auto", 0, 0,                                                                      \
       "all-reduce, reduce-scatter, all-gather: auto, ring, oneshot, circulant, direct, direct_oneshot, attach")        \
     X(broadcast, "BROADCAST", TEXT, "auto", 0, 0,                                                                      \
-      "broadcast: auto, binomial, chain, direct, attach")                                                              \
+      "broadcast: auto, binomial, chain, direct")                                                                      \
     X(prices, "PRICES", TEXT, "auto", 0, 0,                                                                             \
       "prices that choose algorithms: auto (measured at the start), default, or like flight=200ns,copy=30us")         \
     X(chunk_bytes, "CHUNK", SIZE, "256K", 64, INT64_C(1) << 30,                                                        \

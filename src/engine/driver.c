@@ -45,31 +45,25 @@ static bool is_over(const kolo_driver *driver, const kolo_request *request)
     return request != NULL ? kolo_request_is_done(request) : kolo_engine_idle(driver->options.engine);
 }
 
-/* Gives the core away, and learns what that costs where it is not a peer's gain. *own_ns: what the process's other
- * threads had run for when last looked; begins with the first yield of a wait. */
-static void yield_core(kolo_driver *driver, bool is_first, int64_t *own_ns)
+/* Gives the core away, and learns what that costs where it is not a peer's gain. */
+static void yield_core(kolo_driver *driver)
 {
     if (kolo_patience_shares(&driver->patience)) {
         sched_yield();
         return;
     }
-    if (is_first)
-        *own_ns = kolo_clock_other_threads_ns();
-    int64_t before_ns = kolo_clock_now_ns();
+    int64_t own_ns = kolo_clock_other_threads_ns(), before_ns = kolo_clock_now_ns();
     sched_yield();
     int64_t now_ns = kolo_clock_now_ns(), cost_ns = now_ns - before_ns;
-    if (cost_ns <= driver->patience.usual_ns)
-        return;
-    int64_t others_ns = kolo_clock_other_threads_ns();
-    kolo_patience_yielded(&driver->patience, now_ns, cost_ns, others_ns - *own_ns);
-    *own_ns = others_ns;
+    if (cost_ns > driver->patience.usual_ns)
+        kolo_patience_yielded(&driver->patience, now_ns, cost_ns, kolo_clock_other_threads_ns() - own_ns);
 }
 
 /* With the token: steps until that or deadline_ns. */
 static void drive(kolo_driver *driver, const kolo_request *request, int64_t deadline_ns)
 {
     kolo_patience *patience = &driver->patience;
-    int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns, own_ns = 0;
+    int64_t now_ns = kolo_clock_now_ns(), last_event_ns = now_ns;
     uint32_t yields = 0; /* since the last event */
     kolo_patience_begin(patience, now_ns);
     for (bool is_quiet = false;; now_ns = kolo_clock_now_ns()) {
@@ -86,7 +80,8 @@ static void drive(kolo_driver *driver, const kolo_request *request, int64_t dead
         } else if (quiet_ns < patience->spin_ns) {
             kolo_driver_relax();
         } else if (quiet_ns < patience->usual_ns + driver->options.caller_yield_ns) {
-            yield_core(driver, yields++ == 0, &own_ns);
+            yield_core(driver);
+            yields++;
         } else {
             (void)kolo_driver_sleep_armed(driver, &driver->caller_sleeps, 0, 1, driver->caller_fd, now_ns,
                                           deadline_ns == INT64_MAX ? INT64_MAX : deadline_ns - now_ns, false);

@@ -121,9 +121,9 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
     error.struct_size = sizeof(error);
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(group->operation.collective));
     snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
-    snprintf(error.ranks, sizeof(error.ranks), "%d", step->peer);
+    snprintf(error.ranks, sizeof(error.ranks), "%d", runner->executor.failed_peer);
     snprintf(error.hop, sizeof(error.hop), "%s step %u, %s rank %d", runner->algorithm->name, step->hop,
-             step->kind == KOLO_STEP_SEND ? "to" : "from", step->peer);
+             step->kind == KOLO_STEP_SEND ? "to" : "from", runner->executor.failed_peer);
     char detail[400], title[KOLO_TITLE_BYTES];
     snprintf(detail, sizeof(detail), "%.399s", error.message);
     snprintf(error.message, sizeof(error.message), "%s of %s failed at %s: %s", error.operation,

@@ -225,14 +225,19 @@ static void fold_parts(const kolo_executor *executor, const kolo_step *step, way
     }
 }
 
+static kolo_status read_peer(kolo_executor *executor, int32_t rank, const void *from, void *to, size_t bytes)
+{
+    executor->failed_peer = rank;
+    return executor->ops->read_peer(executor->transport, rank, (uintptr_t)from, to, bytes);
+}
+
 /* Reads what lies in peers' memory: a COPY's where it belongs, and nothing is left to do then; a FOLD's into scratch. */
 static kolo_status fetch(kolo_executor *executor, const kolo_step *step, size_t outputs)
 {
     const kolo_execution *run = &executor->run;
     size_t bytes = (size_t)step->count * executor->element_bytes;
     if (step->kind == KOLO_STEP_COPY)
-        return executor->ops->read_peer(executor->transport, step->peer, (uintptr_t)executor->operands[outputs],
-                                        executor->operands[0], bytes);
+        return read_peer(executor, step->peer, executor->operands[outputs], executor->operands[0], bytes);
     char *scratch = (char *)run->base[KOLO_BUFFER_SCRATCH];
     int32_t position = ring_position(run, step->peer);
     for (int32_t i = 0; i < run->size; i++) {
@@ -240,7 +245,7 @@ static kolo_status fetch(kolo_executor *executor, const kolo_step *step, size_t 
         void **operand = &executor->operands[outputs + (size_t)i];
         if (rank == run->rank)
             continue;
-        KOLO_TRY(executor->ops->read_peer(executor->transport, rank, (uintptr_t)*operand, scratch, bytes));
+        KOLO_TRY(read_peer(executor, rank, *operand, scratch, bytes));
         *operand = scratch;
         scratch += bytes;
     }
@@ -312,6 +317,10 @@ void kolo_executor_peers(const kolo_executor *executor, kolo_ranks *ranks)
     if (executor->blocked == KOLO_NO_STEP)
         return;
     const kolo_step *step = &run->schedule->steps[executor->blocked];
+    if (step->kind != KOLO_STEP_WAIT) {
+        (void)kolo_ranks_add(ranks, executor->failed_peer, executor->failed_peer);
+        return;
+    }
     for (int32_t rank = 0; rank < run->size; rank++)
         if (rank != run->rank && (step->peer < 0 || step->peer == rank) && !has_reached(run, step, rank))
             (void)kolo_ranks_add(ranks, rank, rank);
@@ -319,8 +328,10 @@ void kolo_executor_peers(const kolo_executor *executor, kolo_ranks *ranks)
 
 bool kolo_executor_awake(const kolo_executor *executor)
 {
-    return executor->blocked != KOLO_NO_STEP && !executor->canceled &&
-           is_satisfied(&executor->run, &executor->run.schedule->steps[executor->blocked]);
+    if (executor->blocked == KOLO_NO_STEP || executor->canceled)
+        return false;
+    const kolo_step *step = &executor->run.schedule->steps[executor->blocked];
+    return step->kind == KOLO_STEP_WAIT && is_satisfied(&executor->run, step);
 }
 
 /* ---- steps ---------------------------------------------------------------------------------------------- */
@@ -338,9 +349,10 @@ static kolo_status post(kolo_executor *executor, uint32_t index, const kolo_step
                                at(executor, step->dst, executor->run.rank, step->dst_offset), bytes, posting);
 }
 
-static void fail_step(kolo_executor *executor, uint32_t index, kolo_status status)
+static void fail_step(kolo_executor *executor, uint32_t index, int32_t peer, kolo_status status)
 {
     executor->failed_step = index;
+    executor->failed_peer = peer;
     kolo_executor_cancel(executor, status);
 }
 
@@ -351,11 +363,11 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
         executor->posted++;
     } else {
         executor->postings[index].executor = NULL;
-        fail_step(executor, index, status);
+        fail_step(executor, index, step->peer, status);
     }
 }
 
-/* False: a WAIT that is not satisfied yet. */
+/* False: a WAIT that is not satisfied yet; or a peer is lost, which the transport will tell, and why. */
 static bool run_step(kolo_executor *executor, uint32_t index)
 {
     const kolo_step *step = &executor->run.schedule->steps[index];
@@ -373,8 +385,11 @@ static bool run_step(kolo_executor *executor, uint32_t index)
         notify(executor, step);
         break;
     default:
-        if ((status = compute(executor, step)) != KOLO_OK) {
-            fail_step(executor, index, status);
+        status = compute(executor, step);
+        if (status == KOLO_ERR_PEER)
+            return false;
+        if (status != KOLO_OK) {
+            fail_step(executor, index, executor->failed_peer, status);
             return true;
         }
     }
@@ -412,7 +427,7 @@ void kolo_executor_completed(kolo_posting *posting, kolo_status status)
     if (status == KOLO_OK)
         step_over(executor, posting->step);
     else if (!executor->canceled)
-        fail_step(executor, posting->step, status);
+        fail_step(executor, posting->step, executor->run.schedule->steps[posting->step].peer, status);
 }
 
 void kolo_executor_cancel(kolo_executor *executor, kolo_status status)

@@ -54,8 +54,10 @@ struct kolo_executor {
     kolo_posting *postings; /* per step */
     size_t capacity;
     uint32_t ready_head, ready_tail;
-    uint32_t blocked; /* the WAIT step that was not satisfied, KOLO_NO_STEP if none: windowed schedules are chains */
-    void **operands;  /* of one step: what it writes, then what it reads, */
+    uint32_t
+        blocked;     /* the WAIT that was not satisfied, or a step that could not read a peer that is lost; KOLO_NO_STEP
+                       * if none: windowed schedules are chains */
+    void **operands; /* of one step: what it writes, then what it reads, */
     const uintptr_t **rows; /* and the row of parts that each is in; NULL: it is in one piece */
     int32_t ranks;          /* that operands and rows have room for */
     size_t steps_left;
@@ -63,6 +65,7 @@ struct kolo_executor {
     bool canceled;
     kolo_status status; /* the first failure */
     uint32_t failed_step;
+    int32_t failed_peer;
 };
 
 void kolo_executor_init(kolo_executor *executor);

@@ -196,10 +196,11 @@ int kolo_posted_work(kolo_engine *engine)
 
 /* ---- the negotiation's hooks ---------------------------------------------------------------------------- */
 
-static bool is_forced(const kolo_engine_options *options, kolo_collective collective)
+static bool is_forced(const kolo_engine_options *options, bool readable, kolo_collective collective)
 {
     const kolo_algorithm *forced = collective == KOLO_BROADCAST ? options->forced_broadcast : options->forced;
-    return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0;
+    return forced != NULL && (forced->collectives >> (unsigned)collective & 1) != 0 &&
+           (!forced->reads_tensors || readable);
 }
 
 static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool by_place)
@@ -221,7 +222,7 @@ kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot,
     const kolo_operation *operation = &request->operation;
     const kolo_piece *piece = kolo_request_piece(request);
     bool adds_one = operation->collective == KOLO_ALLREDUCE && operation->piece_count == 1;
-    if (engine->board.size == 0 || is_forced(&engine->options, operation->collective))
+    if (engine->board.size == 0 || is_forced(&engine->options, engine->env.readable_tensors, operation->collective))
         return KOLO_WAY_ORDER;
     kolo_ways ways = {.has_private = has_private,
                       .has_card = kolo_board_has_card(&engine->board, operation, piece, slot)};

@@ -148,12 +148,33 @@ static kolo_status place_one(kolo_runner *runner, const kolo_runner_env *env, ko
     return KOLO_OK;
 }
 
+/* Others are to read it: the kernel's view of it, first and last byte. A device's memory, say, it may not read. */
+static bool can_be_read(const kolo_runner_env *env, const void *memory, size_t bytes)
+{
+    unsigned char byte;
+    uintptr_t first = (uintptr_t)memory;
+    return env->ops->read_peer(env->transport, env->rank, first, &byte, 1) == KOLO_OK &&
+           env->ops->read_peer(env->transport, env->rank, first + bytes - 1, &byte, 1) == KOLO_OK;
+}
+
+/* Only all-reduces are read by peers: else a copy that they can read is in order. */
+static bool needs_readable_copy(const kolo_runner *runner, const kolo_runner_env *env)
+{
+    const kolo_piece *piece = runner->group->members[0].piece;
+    size_t bytes = (size_t)runner->parts.slices[env->size] * kolo_dtype_size(runner->group->type);
+    if (!runner->algorithm->reads_tensors || bytes == 0 || env->size == 1 ||
+        (can_be_read(env, piece->input, bytes) && can_be_read(env, piece->output, bytes)))
+        return false;
+    kolo_error_clear();
+    return true;
+}
+
 static kolo_status place(kolo_runner *runner, const kolo_runner_env *env, kolo_execution *run)
 {
     runner->packed = false;
-    if (runner->group->member_count == 1)
+    if (runner->group->member_count == 1 && !needs_readable_copy(runner, env))
         return place_one(runner, env, run);
-    return needs_packing(runner) ? pack(runner, env, run) : list_parts(runner, run);
+    return runner->group->member_count == 1 || needs_packing(runner) ? pack(runner, env, run) : list_parts(runner, run);
 }
 
 /* In one piece on every rank, so that one address tells where: by itself, or packed. */

@@ -56,11 +56,15 @@ static void print_allocated(const kolo_plan_work *work, const kolo_price_model *
         print_choice(shared->name, shared->price(work, model));
 }
 
-static const kolo_algorithm *forced_by(const char *variable, const char *value, kolo_collective collective)
+static const kolo_algorithm *forced_by(const char *variable, const char *value, bool attach, kolo_collective collective)
 {
     const kolo_algorithm *forced = NULL;
     if (kolo_algorithm_forced(variable, value, collective, &forced) != KOLO_OK)
         printf("  %s; shown as auto\n", kolo_error_current()->message);
+    if (forced && forced->reads_tensors && !attach) {
+        printf("  %s=%s cannot be used with KOLO_SHM_ATTACH=no; shown as auto\n", variable, value);
+        return NULL;
+    }
     if (forced)
         printf("  %s=%s: taken wherever it can do the operation\n", variable, value);
     return forced;
@@ -129,14 +133,19 @@ void info_print_selection(const kolo_config *config, const kolo_topo *topo, int3
     info_heading(title);
     info_find_prices(config, topo, np, &prices);
     print_prices(&prices);
-    const kolo_algorithm *reduction = config ? forced_by("KOLO_ALGORITHM", config->algorithm, KOLO_ALLREDUCE) : NULL;
-    const kolo_algorithm *broadcast = config ? forced_by("KOLO_BROADCAST", config->broadcast, KOLO_BROADCAST) : NULL;
+    bool attach = config == NULL || config->shm_attach;
+    const kolo_algorithm *reduction =
+        config ? forced_by("KOLO_ALGORITHM", config->algorithm, attach, KOLO_ALLREDUCE) : NULL;
+    const kolo_algorithm *broadcast =
+        config ? forced_by("KOLO_BROADCAST", config->broadcast, attach, KOLO_BROADCAST) : NULL;
     kolo_plan_work work = {.size = np, .chunk_bytes = config ? config->chunk_bytes : INT64_C(262144)};
     printf("\n  where ranks send messages%s\n",
-           prices.measured > 0 ? " (what a message takes is a default: a job measures it, this program cannot)" : "");
+           prices.measured > 0
+               ? " (what a message takes is a default: a job that sends some measures it, this program cannot)"
+               : "");
     print_table(work, &prices.model, reduction, broadcast);
     printf("\n  where all ranks share memory\n");
     work.window_bytes = window_bytes_of(config, np);
-    work.readable_tensors = config == NULL || config->shm_attach;
+    work.readable_tensors = attach;
     print_table(work, &prices.model, reduction, broadcast);
 }

@@ -1,13 +1,10 @@
-/* attach.c - ranks read each other's private tensors through the transport (transport.h: read_peer): no window, and one
- * copy less.
+/* attach.c - an all-reduce in which ranks read each other's private tensors through the transport (transport.h:
+ * read_peer): no window, and one copy less.
  *
- *     all-reduce      COPIED ─► chunk c    read others' inputs, fold own part ─► REDUCED ─► read others' parts ─► DONE
- *                               chunk c+1                                       read others' inputs, fold ...
- *     reduce-scatter  the same without the last stage
- *     all-gather      COPIED ─► read each rank's input ─► DONE
- *     broadcast       COPIED ─► read the root's output ─► DONE
+ *     COPIED ─► chunk c    read others' inputs, fold own part ─► REDUCED ─► read others' parts ─► DONE
+ *               chunk c+1                                       read others' inputs, fold ...
  *
- * Each rank that is read from says where its tensor lies (COPIED), and waits at the end until nobody reads it any more (DONE).
+ * Each rank says where its tensor lies (COPIED), and waits at the end until nobody reads it any more (DONE).
  *
  * In place, an element of another's slice is overwritten after its owner has told that it is reduced, so has read it. And
  * the own slice is read by others once it is told.
@@ -29,25 +26,17 @@ typedef struct attach {
 } attach;
 
 /* Steps that a chunk costs a rank. */
-static int64_t steps_per_chunk(kolo_collective collective, int32_t size)
+static int64_t steps_per_chunk(int32_t size)
 {
-    int64_t others = size - 1;
-    return collective == KOLO_ALLREDUCE ? 2 + 2 * others : collective == KOLO_ALLGATHER ? 1 + others : 1;
+    return 2 + 2 * ((int64_t)size - 1);
 }
 
-/* What a rank has in hand while it works on one: where it folds, one piece of each rank. */
-static int64_t parts_of(kolo_collective collective, int32_t size)
+/* The chunk for slices of up to `longest` (at least 1): by the hint, or what bounds the number of steps. A piece is read
+ * from memory and written there, beside what comes from the others. In elements or bytes. */
+static int64_t chunk_for(int32_t size, int64_t longest, int64_t hint)
 {
-    return collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER ? size : 1;
-}
-
-/* The chunk for pieces of up to `longest` (at least 1): by the hint, or what bounds the number of steps. A piece that is
- * folded is read from memory and written there, beside what comes from the others. In elements or bytes. */
-static int64_t chunk_for(kolo_collective collective, int32_t size, int64_t longest, int64_t hint)
-{
-    int64_t parts = parts_of(collective, size), chunk = hint;
-    int64_t least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps_per_chunk(collective, size) + 1);
-    while (2 * parts * chunk > CACHE_HINTS * hint && chunk > hint / SHORTEST && chunk > 1)
+    int64_t chunk = hint, least = kolo_plan_chunks(longest, KOLO_PLAN_STEPS_MAX / steps_per_chunk(size) + 1);
+    while (2 * size * chunk > CACHE_HINTS * hint && chunk > hint / SHORTEST && chunk > 1)
         chunk /= 2;
     chunk = chunk > least ? chunk : least;
     return chunk < longest ? chunk : longest;
@@ -80,7 +69,7 @@ static void fold_own(const attach *a, int64_t c)
 {
     kolo_range own = part(a, a->spec->rank, c);
     add(a, KOLO_STEP_FOLD, KOLO_BUFFER_PEER_INPUT, a->spec->rank, own);
-    if (own.count > 0 && a->spec->collective == KOLO_ALLREDUCE)
+    if (own.count > 0)
         kolo_build_notify(a->schedule, KOLO_FLAG_REDUCED, c + 1);
 }
 
@@ -88,57 +77,13 @@ static void fold_own(const attach *a, int64_t c)
 static void fetch_others(const attach *a, int64_t c)
 {
     const kolo_plan_spec *spec = a->spec;
-    bool is_reduced = spec->collective == KOLO_ALLREDUCE;
     for (int32_t i = 1; i < spec->size; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
         kolo_range piece = part(a, rank, c);
-        if (piece.count > 0 && is_reduced)
+        if (piece.count > 0)
             kolo_build_wait(a->schedule, KOLO_FLAG_REDUCED, rank, c + 1);
-        add(a, KOLO_STEP_COPY, is_reduced ? KOLO_BUFFER_PEER_OUTPUT : KOLO_BUFFER_PEER_INPUT, rank, piece);
+        add(a, KOLO_STEP_COPY, KOLO_BUFFER_PEER_OUTPUT, rank, piece);
     }
-}
-
-static void gather(const attach *a, int64_t c)
-{
-    add(a, KOLO_STEP_COPY, KOLO_BUFFER_INPUT, a->spec->rank, part(a, a->spec->rank, c));
-    fetch_others(a, c);
-}
-
-static void fetch_root(const attach *a, int64_t c)
-{
-    kolo_range all = {.offset = 0, .count = kolo_plan_total(a->spec)};
-    if (a->spec->rank != a->spec->root)
-        add(a, KOLO_STEP_COPY, KOLO_BUFFER_PEER_OUTPUT, a->spec->root, kolo_plan_chunk_of(all, a->chunk, c));
-}
-
-static void add_all(const attach *a)
-{
-    kolo_collective collective = a->spec->collective;
-    for (int64_t c = 0; c < a->chunks; c++) {
-        if (collective == KOLO_BROADCAST)
-            fetch_root(a, c);
-        else if (collective == KOLO_ALLGATHER)
-            gather(a, c);
-        else
-            fold_own(a, c);
-        if (collective == KOLO_ALLREDUCE && c > 0)
-            fetch_others(a, c - 1);
-    }
-    if (collective == KOLO_ALLREDUCE)
-        fetch_others(a, a->chunks - 1);
-}
-
-/* Says where the own tensor lies, and waits for those that are read: in a broadcast, the root's. */
-static void begin(const attach *a)
-{
-    const kolo_plan_spec *spec = a->spec;
-    bool is_broadcast = spec->collective == KOLO_BROADCAST, is_root = spec->rank == spec->root;
-    if (!is_broadcast || is_root) {
-        kolo_build_wait(a->schedule, KOLO_FLAG_DONE, -1, 0);
-        kolo_build_notify(a->schedule, KOLO_FLAG_COPIED, 1);
-    }
-    if (!is_broadcast || !is_root)
-        kolo_build_wait(a->schedule, KOLO_FLAG_COPIED, is_broadcast ? spec->root : -1, 1);
 }
 
 static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
@@ -149,45 +94,44 @@ static kolo_status build(const kolo_plan_spec *spec, kolo_schedule *schedule)
         return kolo_build_alone(spec, schedule);
     if (!spec->readable_tensors)
         return kolo_fail(KOLO_ERR_UNSUPPORTED, "the attach algorithm needs ranks that may read each other's memory");
-    kolo_collective collective = spec->collective;
-    int64_t longest = collective == KOLO_BROADCAST ? kolo_plan_total(spec) : kolo_plan_longest_slice(spec);
     attach a = {.spec = spec, .schedule = schedule};
-    a.chunk = chunk_for(collective, spec->size, longest, spec->chunk_count);
+    int64_t longest = kolo_plan_longest_slice(spec);
+    a.chunk = chunk_for(spec->size, longest, spec->chunk_count);
     a.chunks = kolo_plan_chunks(longest, a.chunk);
-    schedule->scratch_count = (parts_of(collective, spec->size) - 1) * a.chunk;
+    schedule->scratch_count = (spec->size - 1) * a.chunk;
     schedule->flag_total[KOLO_FLAG_COPIED] = schedule->flag_total[KOLO_FLAG_DONE] = 1;
-    schedule->flag_total[KOLO_FLAG_REDUCED] = collective == KOLO_ALLREDUCE ? (uint64_t)a.chunks : 0;
-    begin(&a);
-    add_all(&a);
+    schedule->flag_total[KOLO_FLAG_REDUCED] = (uint64_t)a.chunks;
+    kolo_build_wait(schedule, KOLO_FLAG_DONE, -1, 0);
+    kolo_build_notify(schedule, KOLO_FLAG_COPIED, 1);
+    kolo_build_wait(schedule, KOLO_FLAG_COPIED, -1, 1);
+    for (int64_t c = 0; c <= a.chunks; c++) {
+        if (c < a.chunks)
+            fold_own(&a, c);
+        if (c > 0)
+            fetch_others(&a, c - 1);
+    }
     kolo_build_notify(schedule, KOLO_FLAG_DONE, 1);
     kolo_build_wait(schedule, KOLO_FLAG_DONE, -1, 1);
     return kolo_schedule_seal(schedule);
 }
 
-/* All wait for COPIED at the beginning and DONE at the end; an all-reduce for each chunk's REDUCED, while the next one is
- * worked on. */
+/* All wait for COPIED at the beginning and DONE at the end; and for each chunk's REDUCED, while the next one is worked on. */
 static double price(const kolo_plan_work *work, const kolo_price_model *model)
 {
     if (work->size == 1)
         return kolo_price_alone(work->bytes, model);
-    kolo_collective collective = work->collective;
-    bool is_allreduce = collective == KOLO_ALLREDUCE, adds = is_allreduce || collective == KOLO_REDUCE_SCATTER;
-    double all = (double)work->bytes, own = all / work->size, others = all - own;
-    int64_t longest = collective == KOLO_BROADCAST ? work->bytes : (work->bytes + work->size - 1) / work->size;
-    int64_t chunk = longest > 0 ? chunk_for(collective, work->size, longest, work->chunk_bytes) : 1;
+    double all = (double)work->bytes, others = all - all / work->size;
+    int64_t longest = (work->bytes + work->size - 1) / work->size;
+    int64_t chunk = longest > 0 ? chunk_for(work->size, longest, work->chunk_bytes) : 1;
     double chunks = (double)kolo_plan_chunks(longest, chunk);
-    double read = collective == KOLO_BROADCAST ? all : is_allreduce ? 2 * others : others;
-    double bytes_ns = read * model->attach_ns + (adds ? others * model->reduce_ns : 0) +
-                      (collective == KOLO_ALLGATHER ? own * model->copy_ns : 0);
-    return bytes_ns + (5 + chunks * (double)steps_per_chunk(collective, work->size)) * model->step_ns +
-           kolo_price_flights(is_allreduce ? 3 : 2, is_allreduce ? chunks : 1, bytes_ns, model) +
-           kolo_price_spill(model, 2 * all, all);
+    double bytes_ns = others * (2 * model->attach_ns + model->reduce_ns);
+    return bytes_ns + (5 + chunks * (double)steps_per_chunk(work->size)) * model->step_ns +
+           kolo_price_flights(3, chunks, bytes_ns, model) + kolo_price_spill(model, 2 * all, all);
 }
 
 const kolo_algorithm kolo_algorithm_attach = {
     .name = "attach",
-    .collectives = KOLO_COLLECTIVE_BIT(KOLO_ALLREDUCE) | KOLO_COLLECTIVE_BIT(KOLO_REDUCE_SCATTER) |
-                   KOLO_COLLECTIVE_BIT(KOLO_ALLGATHER) | KOLO_COLLECTIVE_BIT(KOLO_BROADCAST),
+    .collectives = KOLO_COLLECTIVE_BIT(KOLO_ALLREDUCE),
     .association = KOLO_ASSOCIATION_DIRECT,
     .reads_tensors = true,
     .build = build,

@@ -53,7 +53,6 @@ static uint64_t run_job(const job *work, uint64_t timing_seed)
         .algorithm = work->is_shared   ? forced_shared[kolo_rng_below(&rng, 2)]
                      : work->size <= 4 ? forced[kolo_rng_below(&rng, 4)]
                                        : NULL,
-        .broadcast = work->is_shared ? forced_shared[kolo_rng_below(&rng, 2)] : NULL,
         .latency_max_ns = 1000 << kolo_rng_below(&rng, 8),
         /* Shared memory is part of the job, not of the timing: its sums are of another class. Room for a few chunks,
            for all, for cells too. */

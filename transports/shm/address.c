@@ -124,6 +124,7 @@ static kolo_status connect_peer(kolo_transport *t, shm_peer *peer, const address
         status = shm_peers_watch(t, peer);
     if (status != KOLO_OK)
         return status;
+    peer->epoch = atomic_load_explicit(&peer->head->epoch, memory_order_acquire);
     shm_writer_init(&peer->out, shm_layout_ring(&t->layout, peer->head, env->rank), t->layout.ring);
     shm_ring *ring = shm_layout_ring(&t->layout, t->head, peer->rank);
     shm_reader_init(&t->readers[peer->rank], ring, t->layout.ring);

@@ -113,6 +113,7 @@ typedef struct shm_peer {
     int32_t rank, pid;
     shm_head *head; /* of its segment, mapped here */
     int bell_fd;    /* wakes it */
+    uint64_t epoch; /* of its segment when it was connected */
     int pid_fd;     /* readable when its process is dead; -1: our own process */
     uint32_t wake;  /* it has news or room, and may sleep */
     bool dying;     /* it will write no more; what it wrote is still read */
@@ -226,7 +227,7 @@ int shm_receive(kolo_transport *t); /* reads the rings */
 
 /* pull.c: peers' memory, and messages read from there. */
 bool shm_reads_peers(kolo_transport *t);
-kolo_status shm_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes);
+kolo_status shm_read_peer(kolo_transport *t, int32_t rank, uintptr_t address, void *to, size_t bytes);
 bool shm_pull_probe(int32_t pid, uint64_t address, const unsigned char proof[SHM_PROOF_BYTES]);
 void shm_pull_begin(kolo_transport *t, shm_posting *posting, const shm_announcement *announcement);
 void shm_reply(kolo_transport *t, shm_posting *posting, shm_kind reply);

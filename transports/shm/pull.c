@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/uio.h>
+#include <unistd.h>
 
 enum { PIECE_BYTES = 128 * 1024 }; /* between two looks at the rings */
 
@@ -19,19 +20,33 @@ bool shm_reads_peers(kolo_transport *t)
     return t->reads_peers;
 }
 
-kolo_status shm_read_peer(kolo_transport *t, int32_t peer, uintptr_t address, void *to, size_t bytes)
+static bool read_all(int32_t pid, unsigned char *to, uint64_t from, size_t bytes)
 {
     for (size_t done = 0; done < bytes;) {
-        ssize_t count = read_peer(t->peers[peer].pid, (unsigned char *)to + done, address + done, bytes - done);
-        if (count < 0 && errno == ESRCH)
-            return KOLO_OK; /* it is dead, which will be noticed, and said better */
+        ssize_t count = read_peer(pid, to + done, from + done, bytes - done);
         if (count <= 0)
-            return kolo_guard_refuse(&t->guard.env, KOLO_ERR_PEER,
-                                     "%zu bytes at %p of rank %d, process %d, cannot be read: %s", bytes - done,
-                                     (void *)(address + done), (int)peer, (int)t->peers[peer].pid,
-                                     count < 0 ? strerror(errno) : "no answer");
+            return false;
         done += (size_t)count;
     }
+    return true;
+}
+
+/* What was read is the peer's if it had not taken its memory back by then, and lives: so it was no later process with its
+ * number. */
+kolo_status shm_read_peer(kolo_transport *t, int32_t rank, uintptr_t address, void *to, size_t bytes)
+{
+    const shm_peer *peer = &t->peers[rank];
+    bool is_own = rank == t->guard.env.rank, is_read = read_all(is_own ? getpid() : peer->pid, to, address, bytes);
+    int why = errno;
+    shm_full_fence();
+    if (!is_own && (atomic_load_explicit(&peer->head->epoch, memory_order_acquire) != peer->epoch ||
+                    !shm_peer_alive(peer) || (!is_read && why == ESRCH)))
+        return kolo_guard_refuse(&t->guard.env, KOLO_ERR_PEER, "rank %d has ended, or takes no part any more",
+                                 (int)rank);
+    if (!is_read)
+        return kolo_guard_refuse(&t->guard.env, KOLO_ERR_INVALID,
+                                 "%zu bytes at %p of rank %d, process %d, cannot be read: %s", bytes, (void *)address,
+                                 (int)rank, is_own ? (int)getpid() : (int)peer->pid, strerror(why));
     return KOLO_OK;
 }
 

@@ -37,7 +37,7 @@ class Bits(EngineCase):
             self.check(3, *self.VARIANTS[1:4], KOLO_ALGORITHM=algorithm)
 
     def test_through_windows_or_by_attach(self):
-        attach = {"KOLO_ALGORITHM": "attach", "KOLO_BROADCAST": "attach"}
+        attach = {"KOLO_ALGORITHM": "attach"}
         self.check(3, attach, {**attach, "KOLO_CHUNK": "64"}, {"KOLO_ALGORITHM": "direct", "KOLO_SHM_ATTACH": "no"})
 
 

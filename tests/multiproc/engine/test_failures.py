@@ -93,7 +93,7 @@ class Death(Job):
 
     def test_rank_is_killed(self):
         over_tcp = {"KOLO_TRANSPORT": "ucx", "KOLO_UCX_TLS": "tcp,self"}
-        attach = {"KOLO_TRANSPORT": "shm", "KOLO_ALGORITHM": "attach", "KOLO_BROADCAST": "attach"}
+        attach = {"KOLO_TRANSPORT": "shm", "KOLO_ALGORITHM": "attach"}
         for size, victim, variables in ((2, 1, {}), (3, 0, {}), (3, 2, {}), (3, 1, over_tcp), (2, 0, attach), (3, 1, attach)):
             with self.subTest(size=size, victim=victim, **variables):
                 ranks = self.start(size, "loop", -1, 0, KOLO_TIMEOUT=SHORT, **variables)
@@ -174,9 +174,8 @@ class Joining(Job):
                 self.assertEqual(len(said), 2 * warnings, errors)
 
     def test_forced_attach_that_is_not_allowed(self):
-        for own, warnings in (({}, 0), ({1: {"KOLO_SHM_ATTACH": "no"}}, 2)):
-            ranks = self.start(2, "join", own=own, KOLO_TRANSPORT="shm", KOLO_ALGORITHM="attach",
-                               KOLO_BROADCAST="attach")
+        for own, warnings in (({}, 0), ({1: {"KOLO_SHM_ATTACH": "no"}}, 1)):
+            ranks = self.start(2, "join", own=own, KOLO_TRANSPORT="shm", KOLO_ALGORITHM="attach")
             for rank in ranks:
                 self.ends(rank, 0)
             for rank in ranks:

@@ -37,7 +37,7 @@ class Operations(EngineCase):
                     self.check(3, 16, FEW, KOLO_CHUNK=chunk, KOLO_ALGORITHM=algorithm)
 
     def test_broadcasts(self):
-        for broadcast in ("binomial", "chain", "attach", "auto"):
+        for broadcast in ("binomial", "chain", "auto"):
             for ranks in (2, 3, 5):
                 with self.subTest(broadcast=broadcast, ranks=ranks):
                     self.check(ranks, 8, 23, KOLO_BROADCAST=broadcast, KOLO_CHUNK="4K")

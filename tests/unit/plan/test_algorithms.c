@@ -196,24 +196,6 @@ static void attach_allreduce__every_size_and_count(void **state)
     check_algorithm(kolo_algorithm_find("attach"), KOLO_ALLREDUCE);
 }
 
-static void attach_reduce_scatter__every_size_and_count(void **state)
-{
-    (void)state;
-    check_algorithm(kolo_algorithm_find("attach"), KOLO_REDUCE_SCATTER);
-}
-
-static void attach_allgather__every_size_and_count(void **state)
-{
-    (void)state;
-    check_algorithm(kolo_algorithm_find("attach"), KOLO_ALLGATHER);
-}
-
-static void attach_broadcast__every_size_and_count(void **state)
-{
-    (void)state;
-    check_algorithm(kolo_algorithm_find("attach"), KOLO_BROADCAST);
-}
-
 static void shared_allreduce__every_size_and_count(void **state)
 {
     (void)state;
@@ -327,9 +309,6 @@ int main(void)
         cmocka_unit_test(direct_broadcast__every_size_and_count),
         cmocka_unit_test(direct_oneshot_allreduce__every_size_and_count),
         cmocka_unit_test(attach_allreduce__every_size_and_count),
-        cmocka_unit_test(attach_reduce_scatter__every_size_and_count),
-        cmocka_unit_test(attach_allgather__every_size_and_count),
-        cmocka_unit_test(attach_broadcast__every_size_and_count),
         cmocka_unit_test(shared_allreduce__every_size_and_count),
         cmocka_unit_test(shared_reduce_scatter__every_size_and_count),
         cmocka_unit_test(shared_allgather__every_size_and_count),

@@ -193,8 +193,13 @@ static void read_peer__no_such_memory(void **state)
         assert_int_equal(join(&ends[r], ends), KOLO_OK);
     char here[16];
     assert_true(ops->reads_peers(ends[0].t));
-    assert_int_equal(ops->read_peer(ends[0].t, 1, 0x1000, here, sizeof(here)), KOLO_ERR_PEER);
+    assert_int_equal(ops->read_peer(ends[0].t, 1, 0x1000, here, sizeof(here)), KOLO_ERR_INVALID);
     assert_non_null(strstr(ends[0].explanation, "16 bytes at 0x1000 of rank 1, process "));
+    assert_int_equal(ops->read_peer(ends[0].t, 0, 0x1000, here, 1), KOLO_ERR_INVALID);
+    assert_int_equal(ops->read_peer(ends[0].t, 0, (uintptr_t)ends, here, sizeof(here)), KOLO_OK);
+    assert_int_equal(ops->read_peer(ends[0].t, 1, (uintptr_t)ends, here, sizeof(here)), KOLO_OK);
+    ops->cancel_all(ends[1].t); /* its memory is its user's again */
+    assert_int_equal(ops->read_peer(ends[0].t, 1, (uintptr_t)ends, here, sizeof(here)), KOLO_ERR_PEER);
     destroy_two(ends);
 }
 
