@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* ROOM: of one operand, with elements of 8 bytes. */
-enum { GUARD = 64, COUNT_MAX = 3000, ROOM = 2 * GUARD + 8 * COUNT_MAX, INPUTS = 20, DSTS = 3, FILLER = 0xa5 };
+enum { GUARD = 64, COUNT_MAX = 3000, ROOM = 4 * GUARD + 8 * COUNT_MAX, INPUTS = 20, DSTS = 3, FILLER = 0xa5 };
 
 static uint8_t inputs[INPUTS][ROOM], found[DSTS][ROOM], expected[DSTS][ROOM];
 
