@@ -119,7 +119,7 @@ static const char *find_sharing_flaw(const kolo_step *step, const place_rules *r
     bool reads = touches_peers(step) && tells_places(rules->schedule);
     if (touches_peers(step) && !(reads ? rules->spec->readable_tensors : rules->spec->shared_tensors))
         return "the ranks' tensors are not shared";
-    if (reads && folds && rules->schedule->scratch_count / (rules->spec->size - 1) < step->count)
+    if (reads && folds && rules->schedule->scratch_count < (rules->spec->size - 1) * step->count)
         return "folds more than there is scratch for";
     if (touches_peers(step) && rules->schedule->flag_total[KOLO_FLAG_DONE] == 0)
         return "touches a peer's tensor, and there is no flag to tell when that is over";
