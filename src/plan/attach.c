@@ -42,14 +42,6 @@ static int64_t chunk_for(int32_t size, int64_t longest, int64_t hint)
     return chunk < longest ? chunk : longest;
 }
 
-/* Chunk c of rank's slice; empty beyond its end. */
-static kolo_range part(const attach *a, int32_t rank, int64_t c)
-{
-    kolo_range slice = kolo_plan_slice_of(a->spec, rank);
-    kolo_range chunk = kolo_plan_chunk_of(slice, a->chunk, c);
-    return chunk.count > 0 ? chunk : (kolo_range){.offset = slice.offset, .count = 0};
-}
-
 static void add(const attach *a, kolo_step_kind kind, kolo_buffer from, int32_t peer, kolo_range range)
 {
     if (range.count > 0)
@@ -67,7 +59,7 @@ static void add(const attach *a, kolo_step_kind kind, kolo_buffer from, int32_t 
 
 static void fold_own(const attach *a, int64_t c)
 {
-    kolo_range own = part(a, a->spec->rank, c);
+    kolo_range own = kolo_plan_part(a->spec, a->chunk, a->spec->rank, c);
     add(a, KOLO_STEP_FOLD, KOLO_BUFFER_PEER_INPUT, a->spec->rank, own);
     if (own.count > 0)
         kolo_build_notify(a->schedule, KOLO_FLAG_REDUCED, c + 1);
@@ -79,7 +71,7 @@ static void fetch_others(const attach *a, int64_t c)
     const kolo_plan_spec *spec = a->spec;
     for (int32_t i = 1; i < spec->size; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
-        kolo_range piece = part(a, rank, c);
+        kolo_range piece = kolo_plan_part(a->spec, a->chunk, rank, c);
         if (piece.count > 0)
             kolo_build_wait(a->schedule, KOLO_FLAG_REDUCED, rank, c + 1);
         add(a, KOLO_STEP_COPY, KOLO_BUFFER_PEER_OUTPUT, rank, piece);

@@ -90,6 +90,12 @@ kolo_range kolo_plan_chunk_of(kolo_range range, int64_t chunk, int64_t index)
     return (kolo_range){.offset = range.offset + done, .count = rest < chunk ? rest : chunk};
 }
 
+kolo_range kolo_plan_part(const kolo_plan_spec *spec, int64_t chunk, int32_t rank, int64_t index)
+{
+    kolo_range slice = kolo_plan_slice_of(spec, rank), part = kolo_plan_chunk_of(slice, chunk, index);
+    return part.count > 0 ? part : (kolo_range){.offset = slice.offset, .count = 0};
+}
+
 uint32_t kolo_build_send(kolo_schedule *schedule, kolo_place from, int64_t count, int32_t peer, uint32_t message,
                          uint32_t hop)
 {

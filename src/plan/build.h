@@ -40,6 +40,8 @@ int64_t kolo_plan_chunk(int64_t chunk_count, int64_t longest, int64_t steps_per_
 /* Number of chunks in `count` elements, and one of them. */
 int64_t kolo_plan_chunks(int64_t count, int64_t chunk);
 kolo_range kolo_plan_chunk_of(kolo_range range, int64_t chunk, int64_t index);
+/* Chunk number `index` of a rank's slice; of no elements beyond its end. */
+kolo_range kolo_plan_part(const kolo_plan_spec *spec, int64_t chunk, int32_t rank, int64_t index);
 
 /* Steps. Each returns the index of the new step. */
 uint32_t kolo_build_send(kolo_schedule *schedule, kolo_place from, int64_t count, int32_t peer, uint32_t message,

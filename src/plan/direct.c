@@ -74,14 +74,6 @@ static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own
                                                     .count = own.count});
 }
 
-/* Chunk c of rank's slice; empty beyond its end. */
-static kolo_range part(const direct *d, int32_t rank, int64_t c)
-{
-    kolo_range slice = kolo_plan_slice_of(d->spec, rank);
-    kolo_range chunk = kolo_plan_chunk_of(slice, d->chunk, c);
-    return chunk.count > 0 ? chunk : (kolo_range){.offset = slice.offset, .count = 0};
-}
-
 /* Where in a window a part of chunk c lies. Part k is what the window's rank adds to rank k's slice; its own is not
  * needed there: in that place is the reduced one. With one part, it is the only one. */
 static kolo_place slot(const direct *d, int32_t k, int64_t c)
@@ -126,7 +118,7 @@ static void tell_room(direct *d, int64_t c)
 static void share_own(direct *d, int64_t c)
 {
     const kolo_plan_spec *spec = d->spec;
-    kolo_range own = part(d, spec->rank, c);
+    kolo_range own = kolo_plan_part(d->spec, d->chunk, spec->rank, c);
     if (own.count == 0)
         return;
     copy(d, slot(d, spec->rank, c), input_at(own.offset), spec->rank, own.count);
@@ -146,7 +138,7 @@ static void copy_in(direct *d, int64_t c)
     /* The next rank's part first: everybody starts with another one. */
     for (int32_t i = 1; i < spec->size; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
-        kolo_range piece = part(d, rank, c);
+        kolo_range piece = kolo_plan_part(d->spec, d->chunk, rank, c);
         copy(d, slot(d, rank, c), input_at(piece.offset), spec->rank, piece.count);
         copied += piece.count;
     }
@@ -157,7 +149,7 @@ static void copy_in(direct *d, int64_t c)
 static void fold_own(direct *d, int64_t c)
 {
     const kolo_plan_spec *spec = d->spec;
-    kolo_range own = part(d, spec->rank, c);
+    kolo_range own = kolo_plan_part(d->spec, d->chunk, spec->rank, c);
     if (spec->collective == KOLO_ALLGATHER || own.count == 0)
         return;
     kolo_place place = slot(d, spec->rank, c);
@@ -175,7 +167,7 @@ static void copy_out(direct *d, int64_t c)
     kolo_flag flag = spec->collective == KOLO_ALLGATHER ? KOLO_FLAG_COPIED : KOLO_FLAG_REDUCED;
     for (int32_t i = 1; i < spec->size && spec->collective != KOLO_REDUCE_SCATTER; i++) {
         int32_t rank = (spec->rank + i) % spec->size;
-        kolo_range piece = part(d, rank, c);
+        kolo_range piece = kolo_plan_part(d->spec, d->chunk, rank, c);
         if (piece.count == 0)
             continue;
         await(d, flag, rank, c + 1);

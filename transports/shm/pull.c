@@ -23,6 +23,7 @@ bool shm_reads_peers(kolo_transport *t)
 static bool read_all(int32_t pid, unsigned char *to, uint64_t from, size_t bytes)
 {
     for (size_t done = 0; done < bytes;) {
+        errno = EIO; /* of a read of nothing */
         ssize_t count = read_peer(pid, to + done, from + done, bytes - done);
         if (count <= 0)
             return false;

@@ -25,10 +25,10 @@ typedef struct kolo_sim_options {
     double bytes_per_ns; /* link rate per sender, 0: infinite */
     /* 0..1: how often a send completes before it is received (eager); else only once its receive matched. */
     double early_rate;
-    /* Now and then (seeded, 1 in 64) a message is late by up to this much more; 0: never. */
     size_t window_bytes; /* of each rank's window, which all ranks can load from; 0: there are none */
     size_t heap_bytes;   /* likewise, of each rank's heap */
     bool readable;       /* ranks may read each other's memory */
+    /* Now and then (seeded, 1 in 64) a message is late by up to this much more; 0: never. */
     int64_t cpu_hiccup_ns;
 } kolo_sim_options;
 
