@@ -12,6 +12,7 @@ static void outlive(rig *r)
     static unsigned char bytes[3][1 << 20];
     publish(r);
     CHECK(join(r) == KOLO_OK);
+    CHECK(ops->reads_peers(r->t) == (strcmp(r->attach, "yes") == 0));
     if (r->rank == 2) {
         atomic_fetch_add(&r->board->arrived[1], 1);
         for (;;) /* and takes nothing in, else the sends could be over */
@@ -20,6 +21,9 @@ static void outlive(rig *r)
     CHECK(ops->recv(r->t, 2, 1, bytes[0], 100, NULL) == KOLO_OK);
     CHECK(ops->send(r->t, 2, 2, bytes[1], sizeof(bytes[1]), NULL) == KOLO_OK);
     CHECK(ops->recv(r->t, 1 - r->rank, 3, bytes[2], 1000, NULL) == KOLO_OK);
+    char byte;
+    bool reads = ops->reads_peers(r->t);
+    CHECK(!reads || ops->read_peer(r->t, 2, (uintptr_t)bytes[2], &byte, 1) == KOLO_OK);
     gate(r, 1);
     while (r->completed[KOLO_ERR_PEER] < 2) {
         if (r->rank == 0)
@@ -29,6 +33,7 @@ static void outlive(rig *r)
     }
     CHECK(r->lost[2] == 1);
     CHECK(ops->send_control(r->t, 2, "x", 1) == KOLO_ERR_PEER);
+    CHECK(!reads || ops->read_peer(r->t, 2, (uintptr_t)bytes[2], &byte, 1) == KOLO_ERR_PEER);
     CHECK(ops->recv(r->t, 2, 4, bytes[0], 100, NULL) == KOLO_OK);
     CHECK(ops->send(r->t, 1 - r->rank, 3, bytes[1], 1000, NULL) == KOLO_OK);
     while (r->completed[KOLO_OK] < 2 || r->completed[KOLO_ERR_PEER] < 3)
