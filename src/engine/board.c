@@ -120,20 +120,20 @@ bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post)
     return true;
 }
 
-uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
+uint64_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
 {
-    uint32_t mask = 0;
+    uint64_t mask = 0;
     for (int32_t rank = 0; rank < board->size; rank++)
-        mask |= (uint32_t)has_posted(board, rank, post) << rank;
+        mask |= (uint64_t)has_posted(board, rank, post) << rank;
     return mask;
 }
 
-uint32_t kolo_board_arrived(const kolo_board *board, const kolo_post *post)
+uint64_t kolo_board_arrived(const kolo_board *board, const kolo_post *post)
 {
-    uint32_t mask = 0;
+    uint64_t mask = 0;
     for (int32_t rank = 0; rank < board->size; rank++) {
         uint64_t round = __atomic_load_n(round_of(board, rank, post), __ATOMIC_ACQUIRE);
-        mask |= (uint32_t)((round & ~REPORTED) == post->round) << rank;
+        mask |= (uint64_t)((round & ~REPORTED) == post->round) << rank;
     }
     return mask;
 }
@@ -191,17 +191,20 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
         return;
     }
     size_t element_bytes = kolo_dtype_size(piece->type);
+    const char *payloads[KOLO_BOARD_RANKS_MAX]; /* by position on the ring */
     const void *inputs[KOLO_BOARD_RANKS_MAX];
+    for (int32_t position = 0; position < board->size; position++)
+        payloads[position] = payload_of(board, board->ring[position], post, piece);
     for (int32_t position = 0; position < board->size; position++) {
         kolo_range slice = kolo_slice_of(piece->count, board->size, board->ring[position]);
-        size_t offset = (size_t)slice.offset * element_bytes;
+        size_t offset = (size_t)slice.offset * element_bytes, n = 0;
         if (slice.count == 0)
             continue;
-        for (int32_t i = 0; i < board->size; i++) {
-            int32_t rank = board->ring[(position + 1 + i) % board->size];
-            inputs[i] = payload_of(board, rank, post, piece) + offset;
-        }
+        for (int32_t i = position + 1; i < board->size; i++)
+            inputs[n++] = payloads[i] + offset;
+        for (int32_t i = 0; i <= position; i++)
+            inputs[n++] = payloads[i] + offset;
         void *dst = (char *)piece->output + offset;
-        kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)board->size, (size_t)slice.count);
+        kolo_reduce_fold(&reduction, &dst, 1, inputs, n, (size_t)slice.count);
     }
 }

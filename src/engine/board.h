@@ -16,8 +16,8 @@
  *
  * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
  * or whose tensor does not lie in its heap, reports to the root instead, and leaves word of that where its post would
- * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where all ranks are
- * the root's children: up to 9. */
+ * be; the root takes the others' posts as reports, so that it decides for all (negotiate.h). Only where the tree is flat:
+ * up to 64 ranks. */
 #ifndef KOLO_ENGINE_BOARD_H
 #define KOLO_ENGINE_BOARD_H
 
@@ -27,7 +27,7 @@
 #include <kolo/transport.h>
 
 enum {
-    KOLO_BOARD_RANKS_MAX = KOLO_TREE_FANOUT + 1,
+    KOLO_BOARD_RANKS_MAX = KOLO_TREE_FLAT_RANKS,
     KOLO_BOARD_LINE_BYTES = 64,
     KOLO_BOARD_VALUE_BYTES = KOLO_PLAN_VALUE_BYTES,
     KOLO_BOARD_CELL_LINES_MAX = KOLO_BOARD_VALUE_BYTES / KOLO_BOARD_LINE_BYTES + 1, /* that, and a line for the round */
@@ -65,14 +65,14 @@ typedef struct kolo_board {
     int32_t rank, size; /* size 0: not in use */
     const int32_t *ring;
     kolo_publisher *publisher;
+    const kolo_transport_ops *ops;
+    kolo_transport *transport;
     size_t bytes;                             /* of each rank's part: half of its window, to the end */
+    size_t heap_bytes;                        /* 0: there are none */
     uint32_t cell_lines, cell_lines_used;     /* of each parity */
     char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells of even and of odd rounds */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
     uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
-    size_t heap_bytes; /* 0: there are none */
-    const kolo_transport_ops *ops;
-    kolo_transport *transport;
 } kolo_board;
 
 /* Takes the ends of the windows of a transport whose windows all ranks share; stays out of use where they are too
@@ -94,8 +94,8 @@ kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, c
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);
-uint32_t kolo_board_posted(const kolo_board *board, const kolo_post *post);
-uint32_t kolo_board_arrived(const kolo_board *board, const kolo_post *post);
+uint64_t kolo_board_posted(const kolo_board *board, const kolo_post *post);
+uint64_t kolo_board_arrived(const kolo_board *board, const kolo_post *post);
 
 /* This rank reports the round to the root instead: it is not the one whom those who posted wait for. */
 void kolo_board_tell_report(const kolo_board *board, const kolo_post *post);

@@ -176,7 +176,7 @@ static void expire(kolo_engine *engine, const kolo_request *request)
         list_peers_of(engine, request, ranks, sizeof(ranks));
         break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks);
     } else {
-        snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->options.rank));
+        snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->negotiation.tree, engine->options.rank));
         break_late(engine, request->name,
                    "somebody has not submitted it, and who collects that does not answer:", ranks);
     }

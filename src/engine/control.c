@@ -9,16 +9,16 @@
 /* How far a message may run ahead of its predecessors: generous for real networks, a bound for hostile ones. */
 enum { EARLY_MAX = 1024 };
 
-kolo_status kolo_control_init(kolo_control *control, int32_t rank, int32_t size)
+kolo_status kolo_control_init(kolo_control *control, kolo_tree tree, int32_t rank)
 {
     memset(control, 0, sizeof(*control));
     if ((control->message = malloc(KOLO_CONTROL_BYTES)) == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for control messages");
     if (rank > 0)
-        control->neighbours[control->count++].rank = kolo_tree_parent(rank);
+        control->neighbours[control->count++].rank = kolo_tree_parent(tree, rank);
     control->first_child = control->count;
-    for (int32_t i = 0; i < kolo_tree_children(rank, size); i++)
-        control->neighbours[control->count++].rank = kolo_tree_child(rank, i);
+    for (int32_t i = 0; i < kolo_tree_children(tree, rank); i++)
+        control->neighbours[control->count++].rank = kolo_tree_child(tree, rank, i);
     return KOLO_OK;
 }
 
@@ -38,10 +38,13 @@ void kolo_control_fini(kolo_control *control)
 
 int32_t kolo_control_index(const kolo_control *control, int32_t rank)
 {
-    for (int32_t i = 0; i < control->count; i++)
-        if (control->neighbours[i].rank == rank)
-            return i;
-    return -1;
+    const kolo_neighbour *neighbours = control->neighbours;
+    if (control->first_child > 0 && neighbours[0].rank == rank)
+        return 0;
+    /* Children are a range of ranks. */
+    int32_t children = control->count - control->first_child,
+            child = children > 0 ? rank - neighbours[control->first_child].rank : -1;
+    return child >= 0 && child < children ? control->first_child + child : -1;
 }
 
 kolo_status kolo_control_send(kolo_control *control, int32_t index, kolo_message_type type, const void *body,

@@ -23,7 +23,7 @@ typedef struct kolo_neighbour {
 } kolo_neighbour;
 
 typedef struct kolo_control {
-    kolo_neighbour neighbours[KOLO_TREE_NEIGHBOURS];
+    kolo_neighbour neighbours[KOLO_TREE_NEIGHBOURS_MAX];
     int32_t count;
     int32_t first_child; /* index: 1 where there is a parent (neighbours[0]), 0 at the root */
     const kolo_transport_ops *ops;
@@ -35,7 +35,7 @@ typedef struct kolo_control {
 /* Bytes of a body that always fit. */
 enum { KOLO_CONTROL_BODY_BYTES = 128 * 1024 - KOLO_MESSAGE_HEADER_BYTES };
 
-KOLO_NODISCARD kolo_status kolo_control_init(kolo_control *control, int32_t rank, int32_t size);
+KOLO_NODISCARD kolo_status kolo_control_init(kolo_control *control, kolo_tree tree, int32_t rank);
 void kolo_control_fini(kolo_control *control);
 
 /* The neighbour's index, -1 for ranks that are none. */

@@ -279,11 +279,23 @@ static bool all_share(const kolo_engine *engine)
     return true;
 }
 
+/* Which tree it is depends on whether ranks share memory; so there is none before the transport. */
+static kolo_status join_tree(kolo_engine *engine)
+{
+    kolo_negotiation_hooks hooks = kolo_engine_hooks(engine);
+    kolo_tree tree = kolo_tree_of(engine->options.size, engine->policy.is_shared);
+    KOLO_TRY(kolo_control_init(&engine->control, tree, engine->options.rank));
+    engine->control.ops = engine->env.ops;
+    engine->control.transport = engine->env.transport;
+    return kolo_negotiation_init(&engine->negotiation, tree, engine->options.rank, &hooks);
+}
+
 kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *ops, kolo_transport *transport)
 {
-    engine->control.ops = engine->env.ops = ops;
-    engine->control.transport = engine->env.transport = transport;
+    engine->env.ops = ops;
+    engine->env.transport = transport;
     engine->policy.is_shared = all_share(engine);
+    KOLO_TRY(join_tree(engine));
     if (engine->policy.is_shared)
         kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, &engine->publisher,
                          ops, transport);
@@ -311,7 +323,6 @@ void kolo_engine_set_readable(kolo_engine *engine, bool readable)
 static kolo_status build_parts(kolo_engine *engine)
 {
     const kolo_engine_options *options = &engine->options;
-    kolo_negotiation_hooks hooks = kolo_engine_hooks(engine);
     engine->ring = malloc((size_t)options->size * sizeof(*engine->ring));
     engine->runners = calloc((size_t)options->groups_in_flight, sizeof(*engine->runners));
     if (engine->ring == NULL || engine->runners == NULL)
@@ -319,9 +330,7 @@ static kolo_status build_parts(kolo_engine *engine)
     memcpy(engine->ring, options->ring, (size_t)options->size * sizeof(*engine->ring));
     for (int32_t i = 0; i < options->groups_in_flight; i++)
         kolo_runner_init(&engine->runners[i]);
-    KOLO_TRY(kolo_mpsc_create(options->queue_depth, &engine->queue));
-    KOLO_TRY(kolo_control_init(&engine->control, options->rank, options->size));
-    return kolo_negotiation_init(&engine->negotiation, options->rank, options->size, &hooks);
+    return kolo_mpsc_create(options->queue_depth, &engine->queue);
 }
 
 kolo_status kolo_engine_create(const kolo_engine_options *options, kolo_engine **engine)

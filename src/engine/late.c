@@ -23,9 +23,9 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
     for (int32_t bit = 0; bit <= negotiation->children; bit++) {
         if ((entry->have >> bit & 1) != 0)
             continue;
-        int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->rank, bit - 1);
+        int32_t rank = bit == 0 ? negotiation->rank : kolo_tree_child(negotiation->tree, negotiation->rank, bit - 1);
         (void)kolo_ranks_add(&ranks, rank, rank);
-        if (bit > 0 && kolo_tree_children(rank, negotiation->size) > 0)
+        if (bit > 0 && kolo_tree_children(negotiation->tree, rank) > 0)
             kind = KOLO_MISSING_UNSURE;
     }
     write_ranks(&ranks, kind == KOLO_MISSING_UNSURE ? " (or those below in the tree)" : "", text);
@@ -34,7 +34,7 @@ static kolo_missing missing_reports(const kolo_negotiation *negotiation, const k
 
 /* Of a round that goes over the board: bit r is set if rank r has posted or reported it. Everybody sees that; of who
  * describes it anew just now, the root may hear a little earlier. */
-static uint32_t arrived(const kolo_negotiation *negotiation, const kolo_entry *entry)
+static uint64_t arrived(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
     return negotiation->hooks.arrived(negotiation->hooks.user, entry) | (negotiation->rank == 0 ? entry->have : 0);
 }
@@ -43,11 +43,11 @@ static uint32_t arrived(const kolo_negotiation *negotiation, const kolo_entry *e
 static kolo_missing missing_on_board(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                      char text[KOLO_MISSING_BYTES])
 {
-    uint32_t there = arrived(negotiation, entry);
+    uint64_t there = arrived(negotiation, entry);
     int32_t count = 0;
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
-    for (int32_t rank = 0; rank < negotiation->size; rank++)
+    for (int32_t rank = 0; rank < negotiation->tree.size; rank++)
         if ((there >> rank & 1) == 0) {
             (void)kolo_ranks_add(&ranks, rank, rank);
             count++;
@@ -92,8 +92,8 @@ static bool waits_for_others(const kolo_negotiation *negotiation, const kolo_ent
         return entry->have != 0 && entry->have != negotiation->all;
     if (!entry->announced || entry->head->running)
         return false;
-    uint32_t arrived = negotiation->hooks.arrived(negotiation->hooks.user, entry);
-    return (arrived & ((1u << negotiation->rank) - 1)) == 0;
+    uint64_t arrived = negotiation->hooks.arrived(negotiation->hooks.user, entry);
+    return (arrived & ((UINT64_C(1) << negotiation->rank) - 1)) == 0;
 }
 
 static void check_stall(void *user, kolo_entry *entry)
@@ -120,23 +120,23 @@ bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, ko
 /* ---- ranks that have left ------------------------------------------------------------------------ */
 
 /* Those of `left` that others wait for in this entry; *waiting: the others. */
-static uint32_t deserters(const kolo_negotiation *negotiation, const kolo_entry *entry, uint32_t *waiting)
+static uint64_t deserters(const kolo_negotiation *negotiation, const kolo_entry *entry, uint64_t *waiting)
 {
     bool posts = negotiation->rank == 0 && entry->way != KOLO_WAY_ORDER;
     *waiting = posts ? arrived(negotiation, entry) : entry->have;
     return *waiting != 0 && entry != negotiation->farewell ? negotiation->left & ~*waiting : 0;
 }
 
-bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint32_t have, kolo_ranks *ranks)
+bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint64_t have, kolo_ranks *ranks)
 {
     bool ok = (have & 1) == 0 || kolo_ranks_add(ranks, negotiation->rank, negotiation->rank);
     for (int32_t i = 0; ok && i < negotiation->children; i++)
         if ((have >> (i + 1) & 1) != 0)
-            ok = kolo_tree_subtree(kolo_tree_child(negotiation->rank, i), negotiation->size, ranks);
+            ok = kolo_tree_subtree(negotiation->tree, kolo_tree_child(negotiation->tree, negotiation->rank, i), ranks);
     return ok;
 }
 
-static void format_contributors(const kolo_negotiation *negotiation, uint32_t have, char text[KOLO_MISSING_BYTES])
+static void format_contributors(const kolo_negotiation *negotiation, uint64_t have, char text[KOLO_MISSING_BYTES])
 {
     kolo_ranks ranks;
     kolo_ranks_init(&ranks);
@@ -147,7 +147,7 @@ static void format_contributors(const kolo_negotiation *negotiation, uint32_t ha
 void kolo_entry_check_deserted(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
     char left[KOLO_MISSING_BYTES], others[KOLO_MISSING_BYTES];
-    uint32_t waiting, gone = deserters(negotiation, entry, &waiting);
+    uint64_t waiting, gone = deserters(negotiation, entry, &waiting);
     if (gone == 0)
         return;
     format_contributors(negotiation, gone, left);
@@ -167,7 +167,7 @@ void kolo_negotiation_check_deserted(kolo_negotiation *negotiation)
 
 const kolo_entry *kolo_negotiation_posted_deserted(const kolo_negotiation *negotiation)
 {
-    uint32_t waiting;
+    uint64_t waiting;
     for (uint32_t slot = 0; negotiation->left != 0 && slot < negotiation->registry.slot_count; slot++) {
         const kolo_entry *entry = negotiation->registry.slots[slot];
         if (entry != NULL && entry->way != KOLO_WAY_ORDER && deserters(negotiation, entry, &waiting) != 0)

@@ -8,14 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size,
+kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, kolo_tree tree, int32_t rank,
                                   const kolo_negotiation_hooks *hooks)
 {
     memset(negotiation, 0, sizeof(*negotiation));
+    negotiation->tree = tree;
     negotiation->rank = rank;
-    negotiation->size = size;
-    negotiation->children = kolo_tree_children(rank, size);
-    negotiation->all = (1u << (negotiation->children + 1)) - 1;
+    negotiation->children = kolo_tree_children(tree, rank);
+    negotiation->all = ~UINT64_C(0) >> (KOLO_TREE_CHILDREN_MAX - negotiation->children);
     negotiation->hooks = *hooks;
     kolo_registry_init(&negotiation->registry);
     if ((negotiation->out = malloc(KOLO_CONTROL_BODY_BYTES)) == NULL)
@@ -124,7 +124,7 @@ static kolo_status contribute(kolo_negotiation *negotiation, kolo_entry *entry, 
 {
     if (entry->have == 0)
         entry->since_ns = negotiation->now_ns;
-    entry->have |= 1u << bit;
+    entry->have |= UINT64_C(1) << bit;
     if (entry == negotiation->farewell) {
         negotiation->left = entry->have;
         kolo_negotiation_check_deserted(negotiation);
@@ -158,7 +158,7 @@ static kolo_status announce(kolo_negotiation *negotiation, kolo_entry *entry)
     if (entry->way != KOLO_WAY_ORDER)
         negotiation->hooks.tell_report(negotiation->hooks.user, entry);
     if (same) {
-        entry->unchanged |= 1u;
+        entry->unchanged |= 1;
         return contribute(negotiation, entry, 0);
     }
     entry->has_private |=
@@ -226,15 +226,15 @@ static kolo_status child_ready(kolo_negotiation *negotiation, int32_t bit, uint3
     kolo_entry *entry = kolo_registry_slot(&negotiation->registry, slot);
     if (entry == NULL || reported(entry, bit))
         return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d is ready for slot %u, which %s",
-                         kolo_tree_child(negotiation->rank, bit - 1), slot,
+                         kolo_tree_child(negotiation->tree, negotiation->rank, bit - 1), slot,
                          entry == NULL ? "does not exist" : "it said before");
-    entry->unchanged |= 1u << bit;
+    entry->unchanged |= UINT64_C(1) << bit;
     return contribute(negotiation, entry, bit);
 }
 
 static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, const kolo_up *up)
 {
-    int32_t child = kolo_tree_child(negotiation->rank, bit - 1);
+    int32_t child = kolo_tree_child(negotiation->tree, negotiation->rank, bit - 1);
     kolo_entry *entry = kolo_registry_get(&negotiation->registry, up->name);
     if (entry == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for tensor '%s'", up->name);
@@ -274,11 +274,11 @@ kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, ko
 {
     kolo_up up;
     while (body->offset < body->size) {
-        bool ok = kolo_up_read(body, negotiation->size, &up);
+        bool ok = kolo_up_read(body, negotiation->tree.size, &up);
         kolo_status status = KOLO_OK;
         if (!ok)
             status = kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent a report that does not decode",
-                               kolo_tree_child(negotiation->rank, child));
+                               kolo_tree_child(negotiation->tree, negotiation->rank, child));
         else if (up.kind == KOLO_UP_READY)
             status = child_ready(negotiation, child + 1, up.slot);
         else if (up.kind == KOLO_UP_EXPIRED)
@@ -422,7 +422,7 @@ kolo_status kolo_negotiation_down(kolo_negotiation *negotiation, kolo_reader *bo
     while (body->offset < body->size) {
         if (!kolo_down_read(body, &down))
             return kolo_fail(KOLO_ERR_PROTOCOL, "rank %d sent decisions that do not decode",
-                             kolo_tree_parent(negotiation->rank));
+                             kolo_tree_parent(negotiation->tree, negotiation->rank));
         KOLO_TRY(apply(negotiation, &down));
     }
     if (negotiation->batch_count == 0)

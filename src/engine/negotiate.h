@@ -35,8 +35,8 @@ typedef struct kolo_negotiation_hooks {
     bool (*post)(void *user, const kolo_entry *entry, kolo_request *request);
     void (*withdraw)(void *user, kolo_request *request);
     void (*tell_report)(void *user, const kolo_entry *entry);
-    uint32_t (*posted)(void *user, const kolo_entry *entry);
-    uint32_t (*arrived)(void *user, const kolo_entry *entry);
+    uint64_t (*posted)(void *user, const kolo_entry *entry);
+    uint64_t (*arrived)(void *user, const kolo_entry *entry);
     uint64_t (*places)(void *user);
     /* Somebody's deadline for this name has passed, and this node knows which ranks are missing. */
     void (*expired)(void *user, const char *name, const char *missing);
@@ -45,10 +45,11 @@ typedef struct kolo_negotiation_hooks {
 } kolo_negotiation_hooks;
 
 typedef struct kolo_negotiation {
-    int32_t rank, size, children;
-    uint32_t all;         /* `have` of a complete subtree */
+    kolo_tree tree;
+    int32_t rank, children;
+    uint64_t all;         /* `have` of a complete subtree */
     kolo_entry *farewell; /* of KOLO_FAREWELL */
-    uint32_t left;        /* those of `have` whose whole subtree waits in it */
+    uint64_t left;        /* those of `have` whose whole subtree waits in it */
     kolo_negotiation_hooks hooks;
     kolo_registry registry;
     uint8_t *out;               /* UP entries (below the root) or DOWN entries (root) since the last flush */
@@ -64,7 +65,7 @@ typedef struct kolo_negotiation {
     int64_t now_ns;
 } kolo_negotiation;
 
-KOLO_NODISCARD kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, int32_t rank, int32_t size,
+KOLO_NODISCARD kolo_status kolo_negotiation_init(kolo_negotiation *negotiation, kolo_tree tree, int32_t rank,
                                                  const kolo_negotiation_hooks *hooks);
 void kolo_negotiation_fini(kolo_negotiation *negotiation);
 
@@ -106,7 +107,7 @@ void kolo_entry_explain(kolo_entry *entry, kolo_down *down);
 KOLO_NODISCARD kolo_status kolo_negotiation_ask(kolo_negotiation *negotiation, const char *name);
 
 /* Adds the ranks behind the bits of `have`. False when out of memory. */
-bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint32_t have, kolo_ranks *ranks);
+bool kolo_negotiation_contributors(const kolo_negotiation *negotiation, uint64_t have, kolo_ranks *ranks);
 
 /* Calls the `deserted` hook if some have submitted this entry and others, who have left, never will. */
 void kolo_entry_check_deserted(const kolo_negotiation *negotiation, const kolo_entry *entry);

@@ -257,7 +257,7 @@ void kolo_posted_withdraw(void *user, kolo_request *request)
     kolo_posted_drop(&engine->posted, request);
 }
 
-uint32_t kolo_posted_by(void *user, const kolo_entry *entry)
+uint64_t kolo_posted_by(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
     kolo_post post = kolo_entry_post(entry);
@@ -271,7 +271,7 @@ void kolo_posted_tell_report(void *user, const kolo_entry *entry)
     kolo_board_tell_report(&engine->board, &post);
 }
 
-uint32_t kolo_posted_arrived(void *user, const kolo_entry *entry)
+uint64_t kolo_posted_arrived(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
     kolo_post post = kolo_entry_post(entry);

@@ -34,8 +34,8 @@ kolo_way kolo_posted_way(void *engine, const kolo_request *request, uint32_t slo
 bool kolo_posted_post(void *engine, const kolo_entry *entry, kolo_request *request);
 void kolo_posted_withdraw(void *engine, kolo_request *request);
 void kolo_posted_tell_report(void *engine, const kolo_entry *entry);
-uint32_t kolo_posted_arrived(void *engine, const kolo_entry *entry);
-uint32_t kolo_posted_by(void *engine, const kolo_entry *entry);
+uint64_t kolo_posted_arrived(void *engine, const kolo_entry *entry);
+uint64_t kolo_posted_by(void *engine, const kolo_entry *entry);
 uint64_t kolo_posted_places(void *engine);
 
 #endif

@@ -29,8 +29,8 @@ typedef struct kolo_entry {
     kolo_variant variants[KOLO_VARIANTS_MAX]; /* descriptions given in this round; owned */
     size_t variant_count;
     int64_t since_ns;                /* when `have` became non-zero */
-    uint32_t have;                   /* bit 0: this rank; bit 1+i: child i */
-    uint32_t unchanged;              /* those of `have` that named the slot instead of describing */
+    uint64_t have;                   /* bit 0: this rank; bit 1+i: child i */
+    uint64_t unchanged;              /* those of `have` that named the slot instead of describing */
     struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
     kolo_places *places;             /* of a group that goes by place; or NULL */
     struct kolo_entry *next_found;   /* what was looked up after it the last time */

@@ -20,12 +20,12 @@ void kolo_watch(kolo_negotiation *negotiation, kolo_entry *entry)
 /* Whose posts are reports not counted yet. While this rank's round is still at work, reports are of the next one, and
  * posts are not. So it is where somebody has both posted this round and described: nobody does that for one round, so
  * the posts are complete, and only not yet seen to be. */
-static uint32_t uncounted_posts(const kolo_negotiation *negotiation, const kolo_entry *entry)
+static uint64_t uncounted_posts(const kolo_negotiation *negotiation, const kolo_entry *entry)
 {
     bool is_at_work = entry->head != NULL && entry->head->running;
     if (entry->have == 0 || entry->have == negotiation->all || is_at_work)
         return 0;
-    uint32_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry),
+    uint64_t posted = negotiation->hooks.posted(negotiation->hooks.user, entry),
              described = entry->have & ~entry->unchanged;
     return (posted & described) != 0 ? 0 : posted & ~entry->have;
 }
@@ -35,7 +35,7 @@ static kolo_status count_listed(kolo_negotiation *negotiation, kolo_entry **list
 {
     for (kolo_entry **at = list; *at != NULL;) {
         kolo_entry *entry = *at;
-        uint32_t posted = uncounted_posts(negotiation, entry);
+        uint64_t posted = uncounted_posts(negotiation, entry);
         bool is_open = (entry->have | posted) != negotiation->all;
         entry->unchanged |= posted;
         entry->have |= posted;

@@ -95,11 +95,12 @@ KOLO_NODISCARD kolo_status kolo_algorithm_forced(const char *variable, const cha
 const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_association association,
                                             const kolo_price_model *model, const kolo_algorithm *forced);
 
-/* Where few ranks (engine/board.h) share memory: whether an all-reduce by values (price.h) costs no more than the algorithm
- * that would do it otherwise, and what comes before that: agreeing on the order, or, by place, as much: nothing is agreed
- * on, but a request, its group and its schedule are made. by_place: that algorithm is `shared`. Pure. */
+/* Where ranks share memory, and are not too many for a board (engine/board.h): whether an all-reduce by values (price.h)
+ * costs no more than the algorithm that would do it otherwise, and what comes before that: agreeing on the order, or, by
+ * place, as much: nothing is agreed on, but a request, its group and its schedule are made. by_place: that algorithm is
+ * `shared`. Pure. */
 enum {
-    KOLO_PLAN_VALUE_RANKS = 9,     /* with more, there is no board */
+    KOLO_PLAN_VALUE_RANKS = 64,    /* with more, there is no board */
     KOLO_PLAN_VALUE_BYTES = 65536, /* larger tensors never go by values: their room is better spent on small ones */
 };
 bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model);

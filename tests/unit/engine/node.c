@@ -55,12 +55,17 @@ static void expired(void *user, const char *name, const char *missing)
     snprintf(n->expired_ranks, sizeof(n->expired_ranks), "%s", missing);
 }
 
-void node_init(node *n, int32_t rank, int32_t size)
+void node_init_in(node *n, kolo_tree tree, int32_t rank)
 {
     memset(n, 0, sizeof(*n));
     kolo_negotiation_hooks hooks = {
         .user = n, .send_up = send_up, .send_down = send_down, .run = run, .fail = fail_request, .expired = expired};
-    assert_int_equal(kolo_negotiation_init(&n->negotiation, rank, size, &hooks), KOLO_OK);
+    assert_int_equal(kolo_negotiation_init(&n->negotiation, tree, rank, &hooks), KOLO_OK);
+}
+
+void node_init(node *n, int32_t rank, int32_t size)
+{
+    node_init_in(n, kolo_tree_of(size, false), rank);
 }
 
 void node_fini(node *n)

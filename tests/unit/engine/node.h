@@ -28,6 +28,7 @@ typedef struct node {
 } node;
 
 void node_init(node *n, int32_t rank, int32_t size);
+void node_init_in(node *n, kolo_tree tree, int32_t rank);
 void node_fini(node *n);
 
 /* What this rank submits: an all-reduce of `count` float32. The test keeps the reference. */

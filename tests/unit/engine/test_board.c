@@ -140,7 +140,7 @@ static void exchange(world *w, int32_t size, uint32_t cell, uint64_t round, int6
     kolo_piece piece = {.input = input, .output = output, .count = count, .type = KOLO_DTYPE_FLOAT32};
     for (int32_t r = 0; r < size; r++) {
         for (int32_t other = 0; other < size; other++)
-            assert_int_equal(kolo_board_posted(&w->boards[other], &post), (1u << r) - 1);
+            assert_true(kolo_board_posted(&w->boards[other], &post) == (UINT64_C(1) << r) - 1);
         for (int64_t i = 0; i < count; i++)
             input[i] = input_of(r, round, i);
         assert_int_equal(kolo_board_is_complete(&w->boards[0], &post), false);

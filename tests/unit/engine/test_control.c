@@ -54,7 +54,7 @@ static kolo_status take(void *user, int32_t index, kolo_message_type type, kolo_
 
 static void start(kolo_control *control, int32_t rank)
 {
-    assert_int_equal(kolo_control_init(control, rank, SIZE), KOLO_OK);
+    assert_int_equal(kolo_control_init(control, kolo_tree_of(SIZE, false), rank), KOLO_OK);
     control->ops = &fake_ops;
     memset(&inbox, 0, sizeof(inbox));
     memset(&outbox, 0, sizeof(outbox));
@@ -243,7 +243,7 @@ static void neighbours__are_the_parent_and_the_children(void **state)
 {
     (void)state;
     kolo_control control;
-    assert_int_equal(kolo_control_init(&control, 1, 20), KOLO_OK);
+    assert_int_equal(kolo_control_init(&control, kolo_tree_of(20, false), 1), KOLO_OK);
     assert_int_equal(control.count, 9);
     assert_int_equal(control.first_child, 1);
     assert_int_equal(kolo_control_index(&control, 0), 0);
@@ -252,9 +252,20 @@ static void neighbours__are_the_parent_and_the_children(void **state)
     assert_int_equal(kolo_control_index(&control, 1), -1);
     assert_int_equal(kolo_control_index(&control, 17), -1);
     kolo_control_fini(&control);
-    assert_int_equal(kolo_control_init(&control, 0, 1), KOLO_OK);
+    assert_int_equal(kolo_control_init(&control, kolo_tree_of(1, false), 0), KOLO_OK);
     assert_int_equal(control.count, 0);
+    assert_int_equal(kolo_control_index(&control, 1), -1);
     kolo_control_fini(&control);
+    for (int32_t rank = 0; rank < KOLO_TREE_FLAT_RANKS; rank += 21) {
+        assert_int_equal(kolo_control_init(&control, kolo_tree_of(KOLO_TREE_FLAT_RANKS, true), rank), KOLO_OK);
+        for (int32_t other = -1; other <= KOLO_TREE_FLAT_RANKS; other++) {
+            bool is_near = other >= 0 && other < KOLO_TREE_FLAT_RANKS && other != rank && (other == 0 || rank == 0);
+            int32_t index = kolo_control_index(&control, other);
+            assert_int_equal(index >= 0, is_near);
+            assert_true(!is_near || control.neighbours[index].rank == other);
+        }
+        kolo_control_fini(&control);
+    }
 }
 
 int main(void)

@@ -273,6 +273,30 @@ static void missing__sure_unsure_nobody(void **state)
     node_fini(&n);
 }
 
+/* As many bits as a word has: nobody is forgotten, and nobody counts twice. */
+static void root__of_the_largest_flat_tree_waits_for_the_last_rank(void **state)
+{
+    (void)state;
+    char ranks[KOLO_MISSING_BYTES];
+    node n;
+    node_init_in(&n, kolo_tree_of(KOLO_TREE_FLAT_RANKS, true), 0);
+    kolo_request *request = node_submit(&n, "w", 4);
+    for (int32_t rank = 1; rank < KOLO_TREE_FLAT_RANKS; rank++) {
+        int32_t last = KOLO_TREE_FLAT_RANKS - 1;
+        char expected[KOLO_MISSING_BYTES];
+        snprintf(expected, sizeof(expected), rank < last ? "%d-%d" : "%d", rank, last);
+        assert_int_equal(kolo_negotiation_missing(&n.negotiation, request, ranks), KOLO_MISSING_SURE);
+        assert_string_equal(ranks, expected);
+        assert_int_equal(node_flush(&n), 0);
+        assert_int_equal(node_child_describes(&n, rank - 1, "w", 4, rank, rank), KOLO_OK);
+        assert_int_equal(node_child_describes(&n, rank - 1, "w", 4, rank, rank), KOLO_ERR_PROTOCOL);
+    }
+    assert_int_equal(node_flush(&n), 1);
+    assert_true(n.ran_count == 1 && n.ran[0] == request);
+    node_over(&n, request);
+    node_fini(&n);
+}
+
 static void question__goes_up_until_somebody_knows(void **state)
 {
     (void)state;
@@ -372,6 +396,7 @@ int main(void)
         cmocka_unit_test(request__over_within_the_batch_makes_room_for_the_next),
         cmocka_unit_test(send__that_fails_is_passed_up),
         cmocka_unit_test(missing__sure_unsure_nobody),
+        cmocka_unit_test(root__of_the_largest_flat_tree_waits_for_the_last_rank),
         cmocka_unit_test(question__goes_up_until_somebody_knows),
         cmocka_unit_test(question__about_what_is_decided_is_dropped),
         cmocka_unit_test(stall__is_told_once_a_round),

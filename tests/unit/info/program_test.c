@@ -327,7 +327,7 @@ static void selection__tensors_of_kolo_alloc(void **state)
     assert_non_null(largest);
     assert_non_null(strstr(largest, "  direct  "));
     assert_true(strstr(result->text, "\n  where all ranks share memory\n") < head);  /* only there */
-    result = run(ARGS("--selection", "--np", "10", ), ENV("KOLO_PRICES=default", )); /* too many for that */
+    result = run(ARGS("--selection", "--np", "65", ), ENV("KOLO_PRICES=default", )); /* too many for that */
     assert_null(strstr(result->text, "  shared  "));
 }
 
