@@ -12,7 +12,7 @@
 
 #include <cmocka.h>
 
-enum { EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 60, SMALL_BYTES = 4152 };
+enum { EVENTS_MAX = 5 * 1000 * 1000, SEEDS = 60, CROWD_SEEDS = 12, SMALL_BYTES = 4152 };
 
 /* ---- what the job does -------------------------------------------------------------------------------------- */
 
@@ -56,6 +56,14 @@ static job_operation draw_operation(kolo_rng *rng, int32_t size)
 }
 
 /* Most rounds are like the one before; some are described anew. */
+static void draw_rounds(job *work, kolo_rng *rng)
+{
+    for (int t = 0; t < work->tensors; t++)
+        for (int round = 0; round < work->rounds; round++)
+            work->what[t][round] =
+                round == 0 || kolo_rng_below(rng, 5) == 0 ? draw_operation(rng, work->size) : work->what[t][round - 1];
+}
+
 static void draw_job(job *work, kolo_rng *rng)
 {
     static const int32_t sizes[] = {2, 2, 3, 3, 4, 5, 7, 8, 9, 10};
@@ -64,10 +72,22 @@ static void draw_job(job *work, kolo_rng *rng)
     work->is_shared = true;
     work->tensors = 1 + (int)kolo_rng_below(rng, 6);
     work->rounds = 2 + (int)kolo_rng_below(rng, JOB_ROUNDS_MAX - 1);
+    draw_rounds(work, rng);
+}
+
+/* Many ranks, up to as many as the board is for, and one more. What is checked grows with their square. */
+static void draw_crowd(job *work, kolo_rng *rng)
+{
+    static const int32_t sizes[] = {16, 17, 33, 63, 64, 65};
+    memset(work, 0, sizeof(*work));
+    work->size = sizes[kolo_rng_below(rng, 6)];
+    work->is_shared = true;
+    work->tensors = 1 + (int)kolo_rng_below(rng, 3);
+    work->rounds = 3;
+    draw_rounds(work, rng);
     for (int t = 0; t < work->tensors; t++)
         for (int round = 0; round < work->rounds; round++)
-            work->what[t][round] =
-                round == 0 || kolo_rng_below(rng, 5) == 0 ? draw_operation(rng, work->size) : work->what[t][round - 1];
+            work->what[t][round].count %= 1200;
 }
 
 static cluster_options draw_timing(const job *work, kolo_rng *rng, bool has_heaps)
@@ -107,16 +127,29 @@ static uint64_t run_job(const job *work, uint64_t timing_seed, uint64_t shared_p
     return hash;
 }
 
+static void compare_runs(const job *work, kolo_rng *rng, bool with_private)
+{
+    uint64_t hash = run_job(work, kolo_rng_next(rng), 4);
+    if (run_job(work, kolo_rng_next(rng), 1 + kolo_rng_below(rng, 3)) != hash)
+        fail_msg("some tensors shared: other bits");
+    if (with_private && run_job(work, kolo_rng_next(rng), 0) != hash)
+        fail_msg("no tensors shared: other bits");
+}
+
 static void compare(uint64_t seed)
 {
     kolo_rng rng = {.state = seed};
     job work;
     draw_job(&work, &rng);
-    uint64_t hash = run_job(&work, kolo_rng_next(&rng), 4);
-    if (run_job(&work, kolo_rng_next(&rng), 1 + kolo_rng_below(&rng, 3)) != hash)
-        fail_msg("some tensors shared: other bits");
-    if (seed % 3 == 0 && run_job(&work, kolo_rng_next(&rng), 0) != hash)
-        fail_msg("no tensors shared: other bits");
+    compare_runs(&work, &rng, seed % 3 == 0);
+}
+
+static void compare_crowd(uint64_t seed)
+{
+    kolo_rng rng = {.state = seed};
+    job work;
+    draw_crowd(&work, &rng);
+    compare_runs(&work, &rng, seed % 3 == 0);
 }
 
 static void random_jobs__have_the_same_bits_wherever_tensors_lie(void **state)
@@ -125,45 +158,66 @@ static void random_jobs__have_the_same_bits_wherever_tensors_lie(void **state)
     replay_seeds(SEEDS, compare);
 }
 
+static void random_jobs__of_many_ranks(void **state)
+{
+    (void)state;
+    replay_seeds(CROWD_SEEDS, compare_crowd);
+}
+
 /* ---- a rank dies -------------------------------------------------------------------------------------------- */
+
+static void crash_in(const job *work, kolo_rng *rng)
+{
+    cluster_options options = draw_timing(work, rng, true);
+    cluster net;
+    job_run run;
+    cluster_init(&net, &options);
+    job_run_init(&run, work, &net, rng, 1 + kolo_rng_below(rng, 4));
+    int32_t victim = (int32_t)kolo_rng_below(rng, (uint64_t)work->size);
+    uint64_t crash_at = kolo_rng_below(rng, 600);
+    char lost[32];
+    snprintf(lost, sizeof(lost), "rank %d is gone", victim);
+    while (net.events < crash_at && job_submit(&run))
+        for (uint64_t i = kolo_rng_below(rng, 4); i > 0; i--)
+            (void)cluster_event(&net);
+    run.lost = lost;
+    cluster_crash(&net, victim);
+    cluster_settle(&net, EVENTS_MAX);
+    job_expect_over(&run);
+    for (int32_t r = 0; r < work->size; r++)
+        assert_true(r == victim || (kolo_engine_idle(net.engines[r]) && kolo_engine_error(net.engines[r]) != NULL));
+    cluster_fini(&net);
+    job_run_fini(&run);
+}
 
 static void crash(uint64_t seed)
 {
     kolo_rng rng = {.state = ~seed};
     job work;
     draw_job(&work, &rng);
-    cluster_options options = draw_timing(&work, &rng, true);
-    cluster net;
-    job_run run;
-    cluster_init(&net, &options);
-    job_run_init(&run, &work, &net, &rng, 1 + kolo_rng_below(&rng, 4));
-    int32_t victim = (int32_t)kolo_rng_below(&rng, (uint64_t)work.size);
-    uint64_t crash_at = kolo_rng_below(&rng, 600);
-    char lost[32];
-    snprintf(lost, sizeof(lost), "rank %d is gone", victim);
-    while (net.events < crash_at && job_submit(&run))
-        for (uint64_t i = kolo_rng_below(&rng, 4); i > 0; i--)
-            (void)cluster_event(&net);
-    run.lost = lost;
-    cluster_crash(&net, victim);
-    cluster_settle(&net, EVENTS_MAX);
-    job_expect_over(&run);
-    for (int32_t r = 0; r < work.size; r++)
-        assert_true(r == victim || (kolo_engine_idle(net.engines[r]) && kolo_engine_error(net.engines[r]) != NULL));
-    cluster_fini(&net);
-    job_run_fini(&run);
+    crash_in(&work, &rng);
+}
+
+static void crash_crowd(uint64_t seed)
+{
+    kolo_rng rng = {.state = ~seed};
+    job work;
+    draw_crowd(&work, &rng);
+    crash_in(&work, &rng);
 }
 
 static void crash__ends_every_request_and_names_the_dead_rank(void **state)
 {
     (void)state;
     replay_seeds(SEEDS, crash);
+    replay_seeds(CROWD_SEEDS, crash_crowd);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(random_jobs__have_the_same_bits_wherever_tensors_lie, replay_tell),
+        cmocka_unit_test_teardown(random_jobs__of_many_ranks, replay_tell),
         cmocka_unit_test_teardown(crash__ends_every_request_and_names_the_dead_rank, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,7 +13,7 @@ ASK = {"UCX_KEEPALIVE_INTERVAL": "200ms"}
 
 class Disagreement(EngineCase):
     def test_mismatches(self):
-        for ranks in (2, 3, 5, 9):
+        for ranks in (2, 3, 5, 9, 16):
             with self.subTest(ranks=ranks):
                 self.assertEqual(len(self.passes(ranks, "mismatches")), ranks)
 
@@ -87,7 +87,7 @@ class Death(Job):
             self.assertRegex(rank.told("left "), "^KOLO_ERR_", rank.lines)
 
     def test_rank_kills_itself_with_operations_in_flight(self):
-        for size, victim, turn in ((2, 0, 5), (2, 1, 14), (3, 0, 23), (3, 1, 32), (3, 2, 41), (5, 4, 6)):
+        for size, victim, turn in ((2, 0, 5), (2, 1, 14), (3, 0, 23), (3, 1, 32), (3, 2, 41), (5, 4, 6), (16, 11, 7)):
             with self.subTest(size=size, victim=victim):
                 self.survive(self.start(size, "loop", victim, turn, KOLO_TIMEOUT=SHORT, **ASK), victim)
 

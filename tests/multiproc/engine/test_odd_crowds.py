@@ -36,6 +36,12 @@ class Crowds(EngineCase):
                 with self.subTest(transport=transport, batch=batch):
                     self.works(16, "around", batch, SMALL, MEDIUM, KOLO_TRANSPORT=transport)
 
+    @unittest.skipIf(SANITIZED, "takes minutes")
+    def test_as_many_ranks_as_the_board_is_for_and_one_more(self):
+        for ranks in (64, 65):
+            with self.subTest(ranks=ranks):
+                self.works(ranks, "around", 4, SMALL, MEDIUM, KOLO_SHM_WINDOW="4M")
+
     def test_16_ranks__large(self):
         self.works(16, "around", 4, LARGE // 4 if SANITIZED else LARGE)
 
