@@ -81,8 +81,8 @@ static bool find_ending(const kolo_reduction *reduction, kolo_ending *ending)
     return true;
 }
 
-void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
-                      size_t n_inputs, size_t count)
+static void fold_at_once(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
+                         size_t n_inputs, size_t count)
 {
     kolo_ending ending;
     bool ends = find_ending(reduction, &ending);
@@ -95,6 +95,61 @@ void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t
         active->fold[KOLO_DTYPE_UINT8][KOLO_SUM](dsts, n_dsts, inputs, 1, bytes, NULL);
     else
         kolo_reduce_copy(dsts[0], inputs[0], bytes);
+}
+
+/* Many operands are worked on piece by piece: of more than MANY inputs FEW at a time, and more than FEW destinations one after
+ * the other. A core's own cache keeps no more lines of what lies at the same place in its pages, as ranks' tensors do. What
+ * is shorter than PIECE_LEAST is not worth the calls. */
+enum { PIECE_BYTES = 8192, PIECE_LEAST = 1024, FEW = 8, MANY = 16, INPUTS_MAX = 64 };
+
+/* Whether what a fold stores is what it has in its registers, so that another one may go on with it. */
+static bool may_pause(kolo_dtype_id type)
+{
+    return type != KOLO_DTYPE_FLOAT16 && type != KOLO_DTYPE_BFLOAT16;
+}
+
+/* A piece of all inputs, from byte `at` on, to dst, where there may be an input. */
+static void fold_piece(const kolo_reduction *reduction, void *dst, const void *const *inputs, size_t n_inputs,
+                       size_t at, size_t count)
+{
+    _Alignas(64) unsigned char sum[PIECE_BYTES];
+    const kolo_reduction part = {.type = reduction->type, .op = reduction->op};
+    const void *moved[INPUTS_MAX];
+    void *const sums[] = {sum}, *const dsts[] = {dst};
+    size_t few = n_inputs > MANY && may_pause(reduction->type) ? FEW : INPUTS_MAX;
+    for (size_t next = 0; next < n_inputs;) {
+        size_t n = 0;
+        if (next > 0)
+            moved[n++] = sum;
+        while (n < few && next < n_inputs)
+            moved[n++] = (const unsigned char *)inputs[next++] + at;
+        bool is_last = next == n_inputs;
+        fold_at_once(is_last ? reduction : &part, is_last ? dsts : sums, 1, moved, n, count);
+    }
+}
+
+static void fold_many(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
+                      size_t n_inputs, size_t bytes)
+{
+    _Alignas(64) unsigned char result[PIECE_BYTES];
+    size_t element_bytes = kolo_dtype_size(reduction->type);
+    for (size_t at = 0; at < bytes; at += PIECE_BYTES) {
+        size_t length = bytes - at < PIECE_BYTES ? bytes - at : PIECE_BYTES;
+        unsigned char *to = n_dsts > 1 ? result : (unsigned char *)dsts[0] + at;
+        fold_piece(reduction, to, inputs, n_inputs, at, length / element_bytes);
+        for (size_t i = 0; n_dsts > 1 && i < n_dsts; i++)
+            kolo_reduce_copy((unsigned char *)dsts[i] + at, result, length);
+    }
+}
+
+void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
+                      size_t n_inputs, size_t count)
+{
+    size_t bytes = count * kolo_dtype_size(reduction->type);
+    if ((n_inputs > MANY || n_dsts > FEW) && n_inputs <= INPUTS_MAX && bytes >= PIECE_LEAST)
+        fold_many(reduction, dsts, n_dsts, inputs, n_inputs, bytes);
+    else
+        fold_at_once(reduction, dsts, n_dsts, inputs, n_inputs, count);
 }
 
 /* Where dst lies a few bytes past src, modulo 4096, string instructions (rep movsb) are 15 to 30 times slower than
@@ -124,14 +179,11 @@ void kolo_reduce_copy_around(void *dst, const void *src, size_t bytes)
         active->copy_around(dst, src, bytes);
 }
 
-/* Piece by piece in the nearest cache, and from there. Of more inputs, reading them is what takes the time. */
+/* Piece by piece in the nearest cache, and from there. */
 void kolo_reduce_fold_around(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts,
                              const void *const *inputs, size_t n_inputs, size_t count)
 {
-    enum { PIECE_BYTES = 8192, INPUTS_MAX = 16 };
     _Alignas(64) unsigned char piece[PIECE_BYTES];
-    void *const piece_dst[] = {piece};
-    const void *moved[INPUTS_MAX];
     size_t element_bytes = kolo_dtype_size(reduction->type), bytes = count * element_bytes;
     kolo_ending ending;
     if (n_inputs == 1 && n_dsts == 1 && !find_ending(reduction, &ending)) {
@@ -139,14 +191,12 @@ void kolo_reduce_fold_around(const kolo_reduction *reduction, void *const *dsts,
         return;
     }
     if (n_inputs > INPUTS_MAX) {
-        kolo_reduce_fold(reduction, dsts, n_dsts, inputs, n_inputs, count);
+        fold_at_once(reduction, dsts, n_dsts, inputs, n_inputs, count);
         return;
     }
     for (size_t at = 0; at < bytes; at += PIECE_BYTES) {
         size_t length = bytes - at < PIECE_BYTES ? bytes - at : PIECE_BYTES;
-        for (size_t i = 0; i < n_inputs; i++)
-            moved[i] = (const unsigned char *)inputs[i] + at;
-        kolo_reduce_fold(reduction, piece_dst, 1, moved, n_inputs, length / element_bytes);
+        fold_piece(reduction, piece, inputs, n_inputs, at, length / element_bytes);
         for (size_t i = 0; i < n_dsts; i++)
             active->copy_around((unsigned char *)dsts[i] + at, piece, length);
     }

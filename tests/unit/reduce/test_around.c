@@ -4,7 +4,7 @@
 #include <string.h>
 
 /* ROOM: of one operand, with elements of 8 bytes. */
-enum { GUARD = 64, COUNT_MAX = 3000, ROOM = 4 * GUARD + 8 * COUNT_MAX, INPUTS = 20, DSTS = 3, FILLER = 0xa5 };
+enum { GUARD = 64, COUNT_MAX = 3000, ROOM = 4 * GUARD + 8 * COUNT_MAX, INPUTS = 65, DSTS = 3, FILLER = 0xa5 };
 
 static uint8_t inputs[INPUTS][ROOM], found[DSTS][ROOM], expected[DSTS][ROOM];
 
@@ -15,7 +15,7 @@ static void check(const kolo_reduction *reduction, size_t n_dsts, size_t n_input
     void *plain[DSTS], *around[DSTS];
     static uint8_t kept[ROOM];
     for (size_t i = 0; i < n_inputs; i++)
-        from[i] = inputs[i] + 8 * i;
+        from[i] = inputs[i] + 8 * (i % 20);
     memset(found, FILLER, sizeof(found));
     memset(expected, FILLER, sizeof(expected));
     for (size_t i = 0; i < n_dsts; i++) {
@@ -41,7 +41,7 @@ static void check(const kolo_reduction *reduction, size_t n_dsts, size_t n_input
 static void check_counts(const kolo_reduction *reduction)
 {
     static const size_t counts[] = {0, 1, 7, 64, 1023, 1024, 1025, 2048, COUNT_MAX};
-    static const size_t shapes[][2] = {{1, 1}, {1, 2}, {3, 1}, {2, 2}, {3, 5}, {1, 16}, {1, 17}, {3, INPUTS}};
+    static const size_t shapes[][2] = {{1, 1}, {1, 2}, {3, 1}, {2, 2}, {3, 5}, {1, 16}, {1, 17}, {2, 64}, {3, INPUTS}};
     for (size_t shape = 0; shape < sizeof(shapes) / sizeof(*shapes); shape++)
         for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
             for (int in_place = 0; in_place <= (shapes[shape][1] > 1 ? 1 : 0); in_place++)

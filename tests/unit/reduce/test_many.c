@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { MAX_INPUTS = 33, MAX_COUNT = 300, ROOM = 8 * MAX_COUNT + 64 };
+enum { MAX_INPUTS = 65, MAX_COUNT = 2100, ROOM = 8 * MAX_COUNT + 64 };
 
 static uint8_t memory[MAX_INPUTS][ROOM], output[ROOM], expected[ROOM];
 
@@ -47,6 +47,24 @@ static void many__all_types_operators_and_sets(void **state)
     assert_true(kolo_reduce_force(NULL));
 }
 
+/* Around the pieces that many inputs are cut in, and around the numbers of them that are folded at a time. */
+static void check_pieces(kolo_dtype_id type, kolo_reduce_op op)
+{
+    static const size_t input_counts[] = {8, 9, 15, 16, 17, 22, 23, 64, MAX_INPUTS};
+    static const size_t bytes[] = {1016, 1024, 1032, 8184, 8192, 8200, 16392};
+    kolo_rng rng = {(uint64_t)type * 10 + (uint64_t)op};
+    for (size_t i = 0; i < sizeof(input_counts) / sizeof(*input_counts); i++) {
+        size_t count = bytes[kolo_rng_below(&rng, 7)] / kolo_dtype_size(type);
+        check_once(type, op, input_counts[i], count < MAX_COUNT ? count : MAX_COUNT, &rng);
+    }
+}
+
+static void many__pieces(void **state)
+{
+    (void)state;
+    for_all(check_pieces);
+}
+
 /* 2048 + 1 + 1: rounded after each sum it stays 2048 in float16. */
 static void many__float16_is_rounded_once(void **state)
 {
@@ -74,6 +92,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many__all_types_operators_and_sets),
+        cmocka_unit_test(many__pieces),
         cmocka_unit_test(many__float16_is_rounded_once),
         cmocka_unit_test(many__left_to_right),
     };
