@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What binding is worth: the same jobs with `kolorun --bind auto` and `--bind none` in turns, alone, beside a process
-that spins on the first core, and beside one that spins wherever the system puts it.
+"""What binding (of ranks, their communication threads and, on several NUMA nodes, their shared memory) is worth: the
+same jobs with `kolorun --bind auto` and `--bind none` in turns, alone, beside a process that spins on the first core, and
+beside one that spins wherever the system puts it.
 
     benchmarks/placement.py --build build/release --out benchmarks/results/today [--rounds 8]
 

@@ -73,6 +73,9 @@ typedef struct kolo_transport_env {
     /* The configured value of KOLO_<name> for the transport ("UCX_TLS", "IFACE"), or NULL. Valid until destroy(). May
      * be NULL itself. */
     const char *(*option)(void *user, const char *name);
+    /* Memory of this rank's own, with no pages yet, that peers will map: its user may say on which NUMA nodes they shall be.
+     * From create(). May be NULL. */
+    void (*place)(void *user, void *memory, size_t bytes);
     /* What this transport needs beyond the above, agreed between its user and itself (sim: the world). NULL else. */
     void *extra;
 } kolo_transport_env;

@@ -44,6 +44,22 @@ static const char *transport_option(void *user, const char *name)
     return kolo_config_text(&ctx->config, name);
 }
 
+/* A rank's shared memory belongs next to its cores, though others may touch a page first, and the kernel's balancing may
+ * move it to whoever reads it. */
+static void place_memory(void *user, void *memory, size_t bytes)
+{
+    const kolo_context *ctx = user;
+    char nodes[KOLO_CPUS_TEXT];
+    if (strcmp(ctx->config.bind, "none") == 0)
+        return;
+    kolo_topo_nodes(ctx->topo, "", nodes);
+    if (kolo_topo_bind_memory(ctx->topo, nodes, memory, bytes) != KOLO_OK) {
+        kolo_log_write(&ctx->log, KOLO_LOG_INFO, "shared memory is where it is touched first: %s",
+                       kolo_error_current()->message);
+        kolo_error_clear();
+    }
+}
+
 static void bind_thread(void *user)
 {
     const kolo_context *ctx = user;
@@ -108,6 +124,7 @@ static kolo_status create_engine(kolo_context *ctx)
         .now_ns = kolo_clock_now_ns,
         .finished = request_finished,
         .option = transport_option,
+        .place = place_memory,
         .user = ctx,
     };
     return kolo_engine_create(&options, &ctx->engine);

@@ -44,7 +44,7 @@
     X(spin_ns, "SPIN", TIME, "auto", 0, KOLO_CONFIG_TIME_MAX,                                                          \
       "how long a waiter spins at most before it yields and sleeps; auto: by the cores per rank")                      \
     X(bind, "BIND", TEXT, "auto", 0, 0,                                                                                \
-      "binding: auto (the communication thread to a spare core; kolorun's ranks to their cores), none")                \
+      "binding: auto (kolorun's ranks to their cores, shared memory near them, the communication thread), none")       \
     X(iface, "IFACE", TEXT, "", 0, 0,                                                                                  \
       "network devices to use, '^name' to leave one out; empty: the transport's choice")                               \
     X(shm_window_bytes, "SHM_WINDOW", SIZE, "12M", 0, INT64_C(1) << 40,                                                \

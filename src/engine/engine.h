@@ -36,6 +36,8 @@ typedef struct kolo_engine_options {
     void (*finished)(void *user, kolo_request *request);
     /* The configured value of KOLO_<name> for the transport, or NULL. May be NULL. */
     const char *(*option)(void *user, const char *name);
+    /* Memory that the transport shares, before it has pages. May be NULL. */
+    void (*place)(void *user, void *memory, size_t bytes);
     void *user;
 } kolo_engine_options;
 

@@ -91,6 +91,13 @@ static const char *on_option(void *user, const char *name)
     return engine->options.option != NULL ? engine->options.option(engine->options.user, name) : NULL;
 }
 
+static void on_place(void *user, void *memory, size_t bytes)
+{
+    const kolo_engine *engine = user;
+    if (engine->options.place != NULL)
+        engine->options.place(engine->options.user, memory, bytes);
+}
+
 void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env)
 {
     env->struct_size = sizeof(*env);
@@ -103,6 +110,7 @@ void kolo_engine_fill_env(kolo_engine *engine, kolo_transport_env *env)
     env->log = on_log;
     env->explain = on_explain;
     env->option = on_option;
+    env->place = on_place;
 }
 
 /* ---- the negotiation's hooks ------------------------------------------------------------------------ */

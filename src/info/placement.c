@@ -50,15 +50,18 @@ static void print_ring(const kolo_place *places, int32_t np)
 /* Each rank as it would see itself once it is bound. */
 static void print_ranks(const kolo_topo *topo, int32_t np, kolo_place *places)
 {
-    printf("  %5s  %-24s  %5s  %-24s  %7s  %4s\n", "rank", "CPUs", "cores", "communication thread", "package", "NUMA");
+    printf("  %5s  %-24s  %5s  %-24s  %7s  %4s  %s\n", "rank", "CPUs", "cores", "communication thread", "package",
+           "NUMA", "shared memory");
     for (int32_t rank = 0; rank < np; rank++) {
         kolo_binding binding;
         kolo_topo_binding(topo, rank, np, &binding);
         kolo_topo_place_at(topo, binding.rank_cpus, &places[rank]);
+        char nodes[KOLO_CPUS_TEXT];
+        kolo_topo_nodes(topo, binding.rank_cpus, nodes);
         bool shared = strcmp(binding.rank_cpus, binding.comm_cpus) == 0;
-        printf("  %5" PRId32 "  %-24s  %5" PRId32 "  %-24s  %7" PRId32 "  %4" PRId32 "\n", rank, binding.rank_cpus,
-               places[rank].allowed_cores, shared ? "shares the core" : binding.comm_cpus, places[rank].package,
-               places[rank].numa);
+        printf("  %5" PRId32 "  %-24s  %5" PRId32 "  %-24s  %7" PRId32 "  %4" PRId32 "  %s%s\n", rank,
+               binding.rank_cpus, places[rank].allowed_cores, shared ? "shares the core" : binding.comm_cpus,
+               places[rank].package, places[rank].numa, *nodes ? "node " : "any node", nodes);
     }
 }
 

@@ -25,7 +25,7 @@ static int parse_cpu(const char **text, int limit)
 }
 
 /* Not hwloc's parser: that one takes "3-" as endless, and allocates for whatever number it reads. */
-bool kolo_topo_parse_cpus(const char *text, hwloc_const_bitmap_t within, hwloc_bitmap_t set)
+bool kolo_topo_parse_list(const char *text, hwloc_const_bitmap_t within, hwloc_bitmap_t set)
 {
     int limit = hwloc_bitmap_last(within);
     hwloc_bitmap_t found = hwloc_bitmap_alloc();
@@ -149,7 +149,7 @@ kolo_status kolo_topo_bind_thread(const kolo_topo *topo, const char *cpus)
     if (!set)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a set of CPUs");
     kolo_status status;
-    if (kolo_topo_parse_cpus(cpus, topo->allowed, set)) {
+    if (kolo_topo_parse_list(cpus, topo->allowed, set)) {
         status = bind_to(topo, set, cpus);
     } else {
         char allowed[KOLO_CPUS_TEXT];

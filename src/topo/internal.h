@@ -26,9 +26,9 @@ struct kolo_topo {
 /* What counts as a core: hwloc's cores, or CPUs, as some virtual machines tell of nothing else. */
 hwloc_obj_type_t kolo_topo_core_type(const kolo_topo *topo);
 
-/* "0-3,8" to a bitmap within `within`. False, and *set unchanged, when it is no such list, is empty, or leaves
- * `within`. */
-bool kolo_topo_parse_cpus(const char *text, hwloc_const_bitmap_t within, hwloc_bitmap_t set);
+/* "0-3,8", CPUs or NUMA nodes, to a bitmap within `within`. False, and *set unchanged, when it is no such list, is empty,
+ * or leaves `within`. */
+bool kolo_topo_parse_list(const char *text, hwloc_const_bitmap_t within, hwloc_bitmap_t set);
 
 /* host.c: identifies this host, see kolo_place. */
 void kolo_topo_host_id(const kolo_log *log, uint8_t host_id[KOLO_HOST_ID_BYTES]);

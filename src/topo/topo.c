@@ -221,7 +221,7 @@ void kolo_topo_place_at(const kolo_topo *topo, const char *cpus, kolo_place *pla
 {
     kolo_topo_place(topo, place);
     hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    if (set && kolo_topo_parse_cpus(cpus, topo->allowed, set)) {
+    if (set && kolo_topo_parse_list(cpus, topo->allowed, set)) {
         for (int32_t i = 0; i < topo->core_count; i++) {
             if (!hwloc_bitmap_intersects(topo->cores[i].cpus, set))
                 continue;
@@ -236,7 +236,7 @@ int32_t kolo_topo_cores_in(const kolo_topo *topo, const char *cpus)
 {
     int32_t cores = 0;
     hwloc_bitmap_t set = hwloc_bitmap_alloc();
-    if (set && kolo_topo_parse_cpus(cpus, topo->allowed, set))
+    if (set && kolo_topo_parse_list(cpus, topo->allowed, set))
         for (int32_t i = 0; i < topo->core_count; i++)
             cores += hwloc_bitmap_intersects(topo->cores[i].cpus, set) ? 1 : 0;
     hwloc_bitmap_free(set);

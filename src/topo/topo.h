@@ -68,6 +68,16 @@ void kolo_topo_binding(const kolo_topo *topo, int32_t local_rank, int32_t local_
  * outside of the allowed set (nothing is changed); KOLO_ERR_SYSTEM: the system refuses. */
 KOLO_NODISCARD kolo_status kolo_topo_bind_thread(const kolo_topo *topo, const char *cpus);
 
+/* The NUMA nodes near cpus (a mask as in kolo_binding; "": all that is allowed), as a list of the system's numbers; "" where
+ * that tells nothing: they are all that this process may use. Pure given topo. */
+void kolo_topo_nodes(const kolo_topo *topo, const char *cpus, char nodes[KOLO_CPUS_TEXT]);
+
+/* The pages of a mapping, those that are not there yet, shall come from such a list of nodes while these have memory, whoever
+ * touches them first: of shared memory, processes that map it elsewhere, too. "" leaves it as it is. KOLO_ERR_INVALID: no
+ * list, or outside of the allowed nodes; KOLO_ERR_SYSTEM: the system refuses. */
+KOLO_NODISCARD kolo_status kolo_topo_bind_memory(const kolo_topo *topo, const char *nodes, const void *memory,
+                                                 size_t bytes);
+
 /* KOLO_ERR_CONFIG where KOLO_BIND has no meaning: it is "auto" or "none". */
 KOLO_NODISCARD kolo_status kolo_topo_check_bind(const char *bind);
 

@@ -56,7 +56,7 @@ static kolo_status refuse(const kolo_transport_env *env, const char *what, size_
                              strerror(errno));
 }
 
-/* A core dump holds no peer's memory, and of the own heap what is in use. */
+/* Without pages. A core dump holds no peer's memory, and of the own heap what is in use. */
 static kolo_status map(const kolo_transport_env *env, const shm_layout *layout, void *space, int32_t rank, int fd,
                        shm_head **head)
 {
@@ -71,9 +71,26 @@ static kolo_status map(const kolo_transport_env *env, const shm_layout *layout, 
     if (layout->heap_bytes > 0)
         (void)madvise(place + layout->heap_at, layout->heap_bytes, MADV_HUGEPAGE);
     *head = base;
-    if (!shm_pages_fill(fd, *head, 0, layout->fixed))
+    return KOLO_OK;
+}
+
+static void fill(const kolo_transport_env *env, const shm_layout *layout, int fd, shm_head *head)
+{
+    if (!shm_pages_fill(fd, head, 0, layout->fixed))
         kolo_guard_log(env, KOLO_LOG_DEBUG, "shm: no populating (%s); the first accesses will be slow",
                        strerror(errno));
+}
+
+/* The pages of the own segment, but for the heap's; all of it is placed before. */
+static kolo_status furnish(const kolo_transport_env *env, const shm_layout *layout, int fd, shm_head *head)
+{
+    if (env->place)
+        env->place(env->user, head, layout->heap_bytes > 0 ? layout->stride : layout->fixed);
+    if (fallocate(fd, 0, 0, (off_t)layout->fixed) != 0)
+        return refuse(env, "the memory cannot be had", layout->fixed);
+    fill(env, layout, fd, head);
+    if (getrandom(head->proof, SHM_PROOF_BYTES, 0) != SHM_PROOF_BYTES)
+        return refuse(env, "getrandom", layout->fixed);
     return KOLO_OK;
 }
 
@@ -86,18 +103,16 @@ static kolo_status build(const kolo_transport_env *env, const shm_layout *layout
                                  layout->fixed, (unsigned long long)limit.rlim_cur);
     if (fchmod(fd, 0600) != 0)
         return refuse(env, "fchmod", layout->fixed);
-    if (ftruncate(fd, (off_t)layout->fixed) != 0 || fallocate(fd, 0, 0, (off_t)layout->fixed) != 0)
+    if (ftruncate(fd, (off_t)layout->fixed) != 0)
         return refuse(env, "the memory cannot be had", layout->fixed);
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
         return refuse(env, "sealing", layout->fixed);
     kolo_status status = map(env, layout, space, env->rank, fd, head);
-    if (status != KOLO_OK)
-        return status;
-    if (getrandom((*head)->proof, SHM_PROOF_BYTES, 0) != SHM_PROOF_BYTES) {
+    if (status == KOLO_OK && (status = furnish(env, layout, fd, *head)) != KOLO_OK) {
         shm_segment_unmap(layout, *head);
-        return refuse(env, "getrandom", layout->fixed);
+        *head = NULL;
     }
-    return KOLO_OK;
+    return status;
 }
 
 kolo_status shm_segment_create(const kolo_transport_env *env, const shm_layout *layout, void *space, int *fd,
@@ -148,6 +163,8 @@ kolo_status shm_segment_map(const kolo_transport_env *env, const shm_layout *lay
                                    (int)rank, path, wrong);
     else
         status = map(env, layout, space, rank, own_fd, head);
+    if (status == KOLO_OK)
+        fill(env, layout, own_fd, *head);
     close(own_fd);
     if (status == KOLO_OK && memcmp((*head)->proof, proof, SHM_PROOF_BYTES) != 0) {
         shm_segment_unmap(layout, *head);

@@ -2,12 +2,15 @@
  *
  *     engine_heap churn SEED      tensors change their memory from turn to turn, each rank as it likes: shared or private,
  *                                 given back as soon as their operation is complete, while others are under way
+ *     engine_heap node SEED       says what the system has been told about where a tensor shall be
  *     engine_heap threads SEED    small operations of several threads that wait, beside large ones in flight */
 #include "rank.h"
 
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { TENSORS = 10, TURNS = 60, THREADS = 3, CALLS = 400 };
 
@@ -163,13 +166,30 @@ static void test_threads(kolo_context *ctx, random_source *random)
         CHECK(pthread_join(workers[i].thread, NULL) == 0, "joining a thread");
 }
 
+/* ---- node --------------------------------------------------------------------------------------------- */
+
+static void test_node(kolo_context *ctx)
+{
+    enum { AT_ADDRESS = 2, NODES = 1024 };
+    void *memory;
+    int mode = -1;
+    unsigned long nodes[NODES / 8 / sizeof(unsigned long)] = {0};
+    OK(kolo_alloc(ctx, 1000, &memory));
+    if (syscall(SYS_get_mempolicy, &mode, nodes, (unsigned long)NODES, memory, AT_ADDRESS) != 0)
+        printf("policy unknown\n");
+    else
+        printf("policy %d nodes %lx\n", mode, nodes[0]);
+}
+
 int main(int argc, char **argv)
 {
-    CHECK(argc == 3, "usage: engine_heap churn|threads SEED");
+    CHECK(argc == 3, "usage: engine_heap churn|node|threads SEED");
     kolo_context *ctx = rank_join();
     random_source random = {.seed = random_of((uint64_t)rank_number_of(argv[2]), (uint64_t)rank_number)};
     if (strcmp(argv[1], "churn") == 0)
         test_churn(ctx, &random);
+    else if (strcmp(argv[1], "node") == 0)
+        test_node(ctx);
     else
         test_threads(ctx, &random);
     rank_leave(ctx);

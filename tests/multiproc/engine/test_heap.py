@@ -1,4 +1,5 @@
 """Tensors in memory of kolo_alloc: it comes and goes, ranks die, threads mix."""
+import os
 import unittest
 
 from support import SANITIZED, THREADS_WATCHED, EngineCase, Rank, free_port, thinned
@@ -24,6 +25,37 @@ class Heap(EngineCase):
 
     def test_threads(self):
         self.check("threads", thinned((2, 3, 5)))
+
+
+@unittest.skipIf(not {0, 1} <= os.sched_getaffinity(0), "CPUs 0 and 1 are somebody else's")
+class Nodes(EngineCase):
+    """Ranks that believe to be on two NUMA nodes, and are bound for real."""
+
+    DEFAULT, PREFERRED, PREFERRED_MANY = 0, 1, 5  # the kernel's numbers
+    BELIEVED = {"HWLOC_SYNTHETIC": "numa:2 core:1 pu:1", "HWLOC_THISSYSTEM": 1}
+
+    def policies(self, **variables):
+        lines, said = self.passes_saying(2, "heap", "node", 0, KOLO_LOG="debug",
+                                          **{**self.BELIEVED, **variables})
+        if any(text == "policy unknown" for _, text in lines):
+            self.skipTest("the system does not tell")
+        found = {rank: text.split() for rank, text in lines if text.startswith("policy ")}
+        return {rank: (int(words[1]), int(words[3], 16)) for rank, words in found.items()}, said
+
+    def test_memory_belongs_to_its_ranks_node(self):
+        found, said = self.policies()
+        self.assertIn(found[0], ((self.PREFERRED, 1), (self.PREFERRED_MANY, 1)), said)
+        if os.path.exists("/sys/devices/system/node/node1"):
+            self.assertIn(found[1], ((self.PREFERRED, 2), (self.PREFERRED_MANY, 2)), said)
+        else:  # refused, and the job goes on
+            self.assertEqual(found[1][0], self.DEFAULT, said)
+            self.assertRegex(said, "bytes cannot be bound to NUMA nodes 1 ")
+
+    def test_unbound(self):
+        for variables in ({"KOLO_BIND": "none"}, {"HWLOC_SYNTHETIC": "numa:1 core:2 pu:1"}):
+            found, said = self.policies(**variables)
+            self.assertEqual([found[rank][0] for rank in (0, 1)], [self.DEFAULT] * 2, said)
+            self.assertNotIn("NUMA nodes", said)
 
 
 class Death(EngineCase):

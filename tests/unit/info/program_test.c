@@ -278,6 +278,7 @@ static void machine__many_ranks(void **state)
     const outcome *result = run(ARGS("--np=64", ), ENV("HWLOC_SYNTHETIC=numa:4 core:16 pu:1", ));
     assert_int_equal(result->status, 0);
     assert_has(result, "\n     63  63 ");
+    assert_has(result, "    3  node 3\n");
     assert_has(result, "\n        16 17 ");
 }
 

@@ -10,7 +10,7 @@ static hwloc_bitmap_t parse(const kolo_topo *topo, const char *cpus)
     hwloc_bitmap_t set = hwloc_bitmap_alloc();
     assert_non_null(set);
     if (*cpus)
-        assert_true(kolo_topo_parse_cpus(cpus, topo->allowed, set));
+        assert_true(kolo_topo_parse_list(cpus, topo->allowed, set));
     return set;
 }
 

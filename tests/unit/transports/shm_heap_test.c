@@ -31,6 +31,9 @@ typedef struct end {
     const char *heap;
     kolo_status explained;
     char explanation[512], logged[512];
+    unsigned char *placed;
+    size_t placed_bytes;
+    bool had_pages;
 } end;
 
 static const kolo_transport_ops *ops;
@@ -71,6 +74,27 @@ static const char *option(void *user, const char *name)
     return strcmp(name, "SHM_WINDOW") == 0 ? "4K" : strcmp(name, "SHM_HEAP") == 0 ? e->heap : NULL;
 }
 
+/* Whether the kernel has pages there, whoever made them. */
+static bool has_pages(void *memory, size_t bytes)
+{
+    enum { MOST = 8192, PAGE = 4096 };
+    static unsigned char pages[MOST];
+    bool found = false;
+    bytes = bytes < (size_t)MOST * PAGE ? bytes : (size_t)MOST * PAGE;
+    assert_int_equal(mincore(memory, bytes, pages), 0);
+    for (size_t i = 0; i < bytes / PAGE; i++)
+        found |= (pages[i] & 1) != 0;
+    return found;
+}
+
+static void place(void *user, void *memory, size_t bytes)
+{
+    end *e = user;
+    e->had_pages |= e->placed || has_pages(memory, bytes);
+    e->placed = memory;
+    e->placed_bytes = bytes;
+}
+
 static kolo_status create(end *e, int32_t rank)
 {
     const kolo_transport_env env = {
@@ -84,6 +108,7 @@ static kolo_status create(end *e, int32_t rank)
         .log = log_line,
         .explain = explain,
         .option = option,
+        .place = place,
     };
     ops = kolo_shm_transport();
     return ops->create(&env, &e->t);
@@ -377,6 +402,24 @@ static void threads__allocate_side_by_side(void **state)
     destroy_two(ends);
 }
 
+/* Whoever opens a transport says where its memory belongs: once, and before a page of it is anywhere. */
+static void place__all_that_is_its_own(void **state)
+{
+    (void)state;
+    end ends[2];
+    open_two(ends, "64M", "64M");
+    for (int32_t r = 0; r < 2; r++) {
+        const end *e = &ends[r];
+        const void *own[] = {ops->flags(e->t, r), ops->window(e->t, r), take(e, 100)};
+        for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++)
+            assert_in_range((uintptr_t)own[i] - (uintptr_t)e->placed, 0, e->placed_bytes - 1);
+        assert_true((uintptr_t)ops->window(e->t, 1 - r) - (uintptr_t)e->placed >= e->placed_bytes);
+        assert_false(e->had_pages);
+        assert_true(has_pages(e->placed, e->placed_bytes));
+    }
+    destroy_two(ends);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -390,6 +433,7 @@ int main(void)
         cmocka_unit_test(locked_memory__is_only_what_is_used),
         cmocka_unit_test(forked_child__keeps_no_tensors),
         cmocka_unit_test(threads__allocate_side_by_side),
+        cmocka_unit_test(place__all_that_is_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
