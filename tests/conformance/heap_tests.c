@@ -40,6 +40,8 @@ static void give(net_end *end, void *memory)
 
 static void expect_zeros(const unsigned char *memory, size_t bytes)
 {
+    if (memory[0] == 0 && memcmp(memory, memory + 1, bytes - 1) == 0)
+        return;
     for (size_t i = 0; i < bytes; i++)
         if (memory[i] != 0)
             fail_msg("byte %zu of %zu is %u", i, bytes, memory[i]);

@@ -1,6 +1,8 @@
 /* job.c - see job.h. */
 #include "sim/job.h"
 
+#include "support/unwatched.h"
+
 #include "engine/extent.h"
 
 #include <setjmp.h>
@@ -13,17 +15,17 @@
 
 /* ---- values ------------------------------------------------------------------------------------------------- */
 
-static const job_operation *operation_of(const job_cell *cell)
+UNWATCHED static const job_operation *operation_of(const job_cell *cell)
 {
     return &cell->run->work->what[cell->tensor][cell->round];
 }
 
-static size_t bytes_of(const job_operation *what, int64_t count)
+UNWATCHED static size_t bytes_of(const job_operation *what, int64_t count)
 {
     return (size_t)count * kolo_dtype_size(what->type);
 }
 
-static void put(const job_operation *what, void *data, int64_t index, double value)
+UNWATCHED static void put(const job_operation *what, void *data, int64_t index, double value)
 {
     char *at = (char *)data + bytes_of(what, index);
     int32_t whole = (int32_t)value;
@@ -36,7 +38,7 @@ static void put(const job_operation *what, void *data, int64_t index, double val
         memcpy(at, (const char *)&single + 2, 2); /* the upper half: bfloat16 */
 }
 
-static double get(const job_operation *what, const void *data, int64_t index)
+UNWATCHED static double get(const job_operation *what, const void *data, int64_t index)
 {
     const char *at = (const char *)data + bytes_of(what, index);
     int32_t whole;
@@ -53,7 +55,7 @@ static double get(const job_operation *what, const void *data, int64_t index)
 }
 
 /* Small integers for int32, so that sums are exact; else rough floats, whose sums depend on the order. */
-static double input_value(const job_cell *cell, int32_t rank, int64_t index)
+UNWATCHED static double input_value(const job_cell *cell, int32_t rank, int64_t index)
 {
     const job_operation *what = operation_of(cell);
     kolo_rng rng = {.state = (uint64_t)cell->tensor * 1000003 + (uint64_t)cell->round * 10007 + (uint64_t)rank * 101 +
@@ -66,7 +68,7 @@ static double input_value(const job_cell *cell, int32_t rank, int64_t index)
 }
 
 /* The reduction of element i: exact for integers, within rounding for floats. */
-static void check_reduced(const job_cell *cell, int64_t index, double got)
+UNWATCHED static void check_reduced(const job_cell *cell, int64_t index, double got)
 {
     const job_operation *what = operation_of(cell);
     int32_t size = cell->run->work->size;

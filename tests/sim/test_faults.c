@@ -346,7 +346,7 @@ static void steady_state__costs_one_message_up_and_one_down_per_link(void **stat
             uint64_t before = cluster_control_messages(&net);
             for (int32_t r = 0; r < size; r++)
                 for (int t = 0; t < STEP_TENSORS; t++) {
-                    char name[8];
+                    char name[16];
                     snprintf(name, sizeof(name), "t%d", t);
                     cluster_tensor tensor = cluster_vector(name, data[r][t], 4);
                     requests[r][t] = cluster_submit(&net, r, &tensor);

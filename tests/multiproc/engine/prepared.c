@@ -13,7 +13,7 @@ enum { OPERATIONS = 12, TENSORS_MAX = 40, COUNT_MAX = 3000 };
 
 /* One operation, as all ranks draw it. */
 typedef struct work {
-    char name[16];
+    char name[24];
     size_t tensors;
     int64_t counts[TENSORS_MAX];
     bool is_shared[TENSORS_MAX]; /* in kolo_alloc's memory: this rank's own draw */

@@ -1,6 +1,8 @@
 /* rank.c - what the rank programs of these tests share. */
 #include "rank.h"
 
+#include "support/unwatched.h"
+
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
@@ -76,7 +78,7 @@ void *rank_memory(size_t bytes)
 /* ---- random numbers -------------------------------------------------------------------------------- */
 
 /* The finaliser of SplitMix64 (Steele, Lea, Flood). */
-uint64_t random_of(uint64_t seed, uint64_t index)
+UNWATCHED uint64_t random_of(uint64_t seed, uint64_t index)
 {
     uint64_t z = seed * UINT64_C(0xD1342543DE82EF95) + (index + 1) * UINT64_C(0x9E3779B97F4A7C15);
     z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
@@ -121,7 +123,7 @@ void random_pause(random_source *source)
      .epsilon = (code) == KOLO_CODE_BFLOAT ? 0x1p-8 : (bits) == 16 ? 0x1p-11 : (bits) == 32 ? 0x1p-24 : 0x1p-53},
 const element_type element_types[ELEMENT_TYPES] = {KOLO_DTYPE_LIST(ELEMENT_ROW)};
 
-static double half_to_double(uint16_t half)
+UNWATCHED static double half_to_double(uint16_t half)
 {
     int exponent = half >> 10 & 31, mantissa = half & 1023;
     double value = exponent == 31  ? (mantissa != 0 ? (double)NAN : (double)INFINITY)
@@ -130,7 +132,7 @@ static double half_to_double(uint16_t half)
     return (half & 0x8000) != 0 ? -value : value;
 }
 
-static uint16_t half_of_double(double value)
+UNWATCHED static uint16_t half_of_double(double value)
 {
     int exponent = 0;
     uint16_t sign = signbit(value) ? 0x8000 : 0;
@@ -142,7 +144,7 @@ static uint16_t half_of_double(double value)
     return (uint16_t)(sign | (exponent + 14) << 10 | (mantissa & 1023));
 }
 
-double element_float(const element_type *type, const void *data, int64_t index)
+UNWATCHED double element_float(const element_type *type, const void *data, int64_t index)
 {
     const char *at = (const char *)data + (size_t)index * type->bytes;
     uint16_t half;
@@ -165,7 +167,7 @@ double element_float(const element_type *type, const void *data, int64_t index)
     return (double)single;
 }
 
-void element_set_float(const element_type *type, void *data, int64_t index, double value)
+UNWATCHED void element_set_float(const element_type *type, void *data, int64_t index, double value)
 {
     char *at = (char *)data + (size_t)index * type->bytes;
     float single = (float)value;
@@ -182,21 +184,21 @@ void element_set_float(const element_type *type, void *data, int64_t index, doub
     }
 }
 
-int64_t element_wrap(const element_type *type, int64_t value)
+UNWATCHED int64_t element_wrap(const element_type *type, int64_t value)
 {
     unsigned unused = (unsigned)(64 - type->bytes * 8);
     uint64_t low = (uint64_t)value << unused;
     return type->dtype.code == KOLO_CODE_UINT ? (int64_t)(low >> unused) : (int64_t)low >> unused;
 }
 
-int64_t element_integer(const element_type *type, const void *data, int64_t index)
+UNWATCHED int64_t element_integer(const element_type *type, const void *data, int64_t index)
 {
     int64_t value = 0;
     memcpy(&value, (const char *)data + (size_t)index * type->bytes, type->bytes); /* the low bytes come first */
     return element_wrap(type, value);
 }
 
-void element_set_integer(const element_type *type, void *data, int64_t index, int64_t value)
+UNWATCHED void element_set_integer(const element_type *type, void *data, int64_t index, int64_t value)
 {
     memcpy((char *)data + (size_t)index * type->bytes, &value, type->bytes);
 }

@@ -4,6 +4,8 @@
  * type; what is left to a tolerance is the rounding by factors that are no powers of two, and the one of an average. */
 #include "reference.h"
 
+#include "support/unwatched.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,17 +27,17 @@ const char *operation_text(const operation *what, char *text, size_t capacity)
 
 /* ---- inputs ---------------------------------------------------------------------------------------- */
 
-static bool reduces(const operation *what)
+UNWATCHED static bool reduces(const operation *what)
 {
     return what->kind == ALLREDUCE || what->kind == REDUCE_SCATTER;
 }
 
-static uint64_t draw(const operation *what, int32_t rank, int64_t index)
+UNWATCHED static uint64_t draw(const operation *what, int32_t rank, int64_t index)
 {
     return random_of(what->seed + (uint64_t)rank * 1000003, (uint64_t)index);
 }
 
-static double input_float(const operation *what, int32_t rank, int64_t index)
+UNWATCHED static double input_float(const operation *what, int32_t rank, int64_t index)
 {
     uint64_t drawn = draw(what, rank, index);
     bool picks = what->op == KOLO_MIN || what->op == KOLO_MAX;
@@ -48,12 +50,12 @@ static double input_float(const operation *what, int32_t rank, int64_t index)
     return ((double)(drawn % 17) - 8.0) / 4;
 }
 
-static int64_t input_integer(const operation *what, int32_t rank, int64_t index)
+UNWATCHED static int64_t input_integer(const operation *what, int32_t rank, int64_t index)
 {
     return element_wrap(what->type, (int64_t)draw(what, rank, index));
 }
 
-static void write_input(const operation *what, char *data, int64_t first, int64_t count)
+UNWATCHED static void draw_input(const operation *what, char *data, int64_t first, int64_t count)
 {
     for (int64_t i = 0; i < count; i++)
         if (what->type->is_float)
@@ -62,9 +64,18 @@ static void write_input(const operation *what, char *data, int64_t first, int64_
             element_set_integer(what->type, data, i, input_integer(what, rank_number, first + i));
 }
 
+static void write_input(const operation *what, char *tensor, int64_t first, int64_t count)
+{
+    size_t bytes = (size_t)count * what->type->bytes;
+    char *own = rank_memory(bytes);
+    draw_input(what, own, first, count);
+    memcpy(tensor, own, bytes);
+    free(own);
+}
+
 /* ---- expected --------------------------------------------------------------------------------------- */
 
-static double pick_float(kolo_reduce_op op, double a, double b)
+UNWATCHED static double pick_float(kolo_reduce_op op, double a, double b)
 {
     if (isnan(a) || isnan(b))
         return (double)NAN;
@@ -73,7 +84,7 @@ static double pick_float(kolo_reduce_op op, double a, double b)
 }
 
 /* *size: the sum of the absolute values, which bounds the rounding. */
-static double reduced_float(const operation *what, int64_t index, double *size)
+UNWATCHED static double reduced_float(const operation *what, int64_t index, double *size)
 {
     double result = 0;
     *size = 0;
@@ -94,7 +105,7 @@ static double reduced_float(const operation *what, int64_t index, double *size)
     return result * what->postscale;
 }
 
-static int64_t reduced_integer(const operation *what, int64_t index)
+UNWATCHED static int64_t reduced_integer(const operation *what, int64_t index)
 {
     uint64_t result = 0;
     for (int32_t rank = 0; rank < rank_count; rank++) {
@@ -114,7 +125,7 @@ static int64_t reduced_integer(const operation *what, int64_t index)
     return what->op == KOLO_AVERAGE ? wrapped / rank_count : wrapped;
 }
 
-static int32_t owner_of(const operation *what, int64_t index)
+UNWATCHED static int32_t owner_of(const operation *what, int64_t index)
 {
     int64_t offset, count;
     for (int32_t rank = 0; rank < rank_count; rank++) {
@@ -125,13 +136,13 @@ static int32_t owner_of(const operation *what, int64_t index)
     FAIL("element %lld of %lld is nobody's", (long long)index, (long long)what->count);
 }
 
-static bool is_power_of_two(double factor)
+UNWATCHED static bool is_power_of_two(double factor)
 {
     int exponent;
     return fabs(frexp(factor, &exponent)) <= 0.5;
 }
 
-static bool same_float(double got, double wanted, double tolerance)
+UNWATCHED static bool same_float(double got, double wanted, double tolerance)
 {
     if (isnan(wanted))
         return isnan(got);
@@ -140,7 +151,7 @@ static bool same_float(double got, double wanted, double tolerance)
     return got <= wanted && got >= wanted && !signbit(got) == !signbit(wanted);
 }
 
-static void check_float(const operation *what, const char *data, int64_t at, int64_t index)
+UNWATCHED static void check_float(const operation *what, const char *data, int64_t at, int64_t index)
 {
     char text[256];
     double wanted, size = 0, tolerance = 0;
@@ -159,7 +170,7 @@ static void check_float(const operation *what, const char *data, int64_t at, int
           operation_text(what, text, sizeof(text)));
 }
 
-static void check_integer(const operation *what, const char *data, int64_t at, int64_t index)
+UNWATCHED static void check_integer(const operation *what, const char *data, int64_t at, int64_t index)
 {
     char text[256];
     int64_t got = element_integer(what->type, data, at);
@@ -296,7 +307,7 @@ static void check_input_untouched(trial *one)
     int64_t first, count;
     char text[256];
     input_range(what, &first, &count);
-    write_input(what, expected, first, count);
+    draw_input(what, expected, first, count);
     CHECK(memcmp(expected, tensor_at(one, one->input), one->input_bytes) == 0, "the input was written: %s",
           operation_text(what, text, sizeof(text)));
     check_guards(one, one->input, one->input_bytes);
@@ -304,18 +315,26 @@ static void check_input_untouched(trial *one)
     release(one->input, one->input_bytes, one->input_is_shared);
 }
 
+UNWATCHED static void check_elements(const operation *what, const char *data, int64_t first, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        if (what->type->is_float)
+            check_float(what, data, i, first + i);
+        else
+            check_integer(what, data, i, first + i);
+}
+
 void trial_check(trial *one)
 {
     const operation *what = &one->what;
     int64_t first, count;
     output_range(what, &first, &count);
-    const char *data = tensor_at(one, one->output);
     int64_t at = one->output_shape == what->count ? first : 0; /* in place, the slice is at its offset */
-    for (int64_t i = 0; i < count; i++)
-        if (what->type->is_float)
-            check_float(what, data, at + i, first + i);
-        else
-            check_integer(what, data, at + i, first + i);
+    size_t bytes = (size_t)count * what->type->bytes;
+    char *own = rank_memory(bytes);
+    memcpy(own, tensor_at(one, one->output) + (size_t)at * what->type->bytes, bytes);
+    check_elements(what, own, first, count);
+    free(own);
     check_guards(one, one->output, one->output_bytes);
     if (one->input != NULL)
         check_input_untouched(one);

@@ -4,6 +4,7 @@ table, its JSON, and what it says to bad arguments.
     test_perf.py --ranks N KOLORUN KOLO_PERF
 """
 import argparse
+import functools
 import json
 import math
 import os
@@ -29,6 +30,16 @@ def bus_factor(op, ranks):
     if op in ALLREDUCES:
         return 2 * others
     return others if op in ("allgather", "reduce_scatter") else 1.0
+
+
+def once(test):
+    """What is the same for any number of ranks."""
+    @functools.wraps(test)
+    def among_two(self):
+        if options.ranks != 2:
+            self.skipTest("runs with 2 ranks")
+        test(self)
+    return among_two
 
 
 class PerfTest(unittest.TestCase):
@@ -122,6 +133,7 @@ class PerfTest(unittest.TestCase):
         for row in result["results"]:
             self.check_row(row, tensors=3)
 
+    @once
     def test_too_many_for_one_prepared_group(self):
         done = self.run_perf("prepared_group", "-b", "4", "-e", "4", "-n", "1", "--async", "5000", expect=1)
         self.assertIn("prepared_group: a group has 1 to 4096 tensors", done.stderr)
@@ -146,6 +158,7 @@ class PerfTest(unittest.TestCase):
             for row in result["results"]:
                 self.check_row(row)
 
+    @once
     def test_table_has_the_columns_of_nccl_tests(self):
         done = self.run_perf("allreduce", "-b", "4", "-e", "64", "-f", "4", "-n", "3", "-w", "1", "-c", "1", "-d",
                              "float", "-o", "sum")
@@ -160,11 +173,13 @@ class PerfTest(unittest.TestCase):
         columns = "size count type redop root time algbw busbw #wrong time algbw busbw #wrong"
         self.assertEqual(header[1:14], columns.split())
 
+    @once
     def test_without_check(self):
         done, result = self.run_json("allreduce", "-b", "8", "-e", "8", "-n", "1", "-c", "0")
         self.assertIsNone(result["results"][0]["in_place"]["wrong"])
         self.assertIn("N/A", done.stdout)
 
+    @once
     def test_budget_bounds_the_iterations(self):
         _, result = self.run_json("allreduce", "-b", "4", "-e", "4", "-n", "20", "-w", "3", "--budget", "1000")
         self.assertEqual(result["results"][0]["in_place"]["iterations"], 20, "as many as -n, where there is time for it")
@@ -200,12 +215,14 @@ class PerfTest(unittest.TestCase):
         for answer in answers:
             self.assertEqual((set(answer), answer["iterations"]), (TIMING_KEYS, 3))
 
+    @once
     def test_turns_with_bad_requests(self):
         for request in ["nonsense\n", "allreduce isolated 0 1000000 in_place 1\n", "idle isolated 0 4 in_place 1\n"]:
             with self.subTest(request=request):
                 _, said = self.take_turns([request], 2)
                 self.assertIn(request.strip(), said)
 
+    @once
     def test_memcpy_and_idle(self):
         self.run_json("memcpy", "-b", "64", "-e", "64K", "-f", "32", "-n", "2")
         done = self.run_perf("idle", "-t", "1")
@@ -228,16 +245,19 @@ class PerfTest(unittest.TestCase):
                 said = [line for line in done.stderr.splitlines() if "kolo-perf: " in line and message in line]
                 self.assertEqual(len(said), 1, done.stderr)
 
+    @once
     def test_full_disk(self):
         if not os.path.exists("/dev/full"):
             self.skipTest("no /dev/full here")
         done = self.run_perf("allreduce", "-b", "4", "-e", "4", "-n", "1", "--json", "/dev/full", expect=2)
         self.assertIn("No space left", done.stderr)
 
+    @once
     def test_help(self):
         done = self.run_perf("--help")
         self.assertEqual(done.stdout.count("Usage: kolo-perf"), 1)
 
+    @once
     def test_version(self):
         self.assertRegex(self.run_perf("--version").stdout, r"\Akolo-perf \d+\.\d+\.\d+\n\Z")
 

@@ -42,7 +42,7 @@ static void add_variant(kolo_variant *variant, int32_t first, int32_t last)
 
 static void write_up(bytes *b, size_t variants)
 {
-    kolo_variant list[KOLO_VARIANTS_MAX];
+    kolo_variant list[KOLO_VARIANTS_MAX] = {0};
     for (size_t i = 0; i < variants; i++)
         add_variant(&list[i], (int32_t)(4 * i), (int32_t)(4 * i + 2));
     kolo_up_write_describe(&b->writer, "layer.weight", true, list, variants);
