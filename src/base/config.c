@@ -96,7 +96,7 @@ static void describe_accepted(const row *entry, char *text, size_t capacity)
         snprintf(text, capacity, "error, warn, info or debug");
         return;
     case KOLO_CONFIG_BOOL:
-        snprintf(text, capacity, "1 or 0 (also true, false, yes, no, on, off)");
+        snprintf(text, capacity, "yes or no (also 1, 0, true, false, on, off)");
         return;
     case KOLO_CONFIG_TEXT:
     case KOLO_CONFIG_SECRET:
@@ -132,7 +132,7 @@ static void format_value(const row *entry, const void *field, char *text, size_t
         snprintf(text, capacity, "%s", kolo_log_level_name(*(const kolo_log_level *)field));
         return;
     case KOLO_CONFIG_BOOL:
-        snprintf(text, capacity, "%d", *(const bool *)field);
+        snprintf(text, capacity, "%s", *(const bool *)field ? "yes" : "no");
         return;
     }
 }

@@ -67,6 +67,19 @@ static bool does(const kolo_algorithm *algorithm, kolo_collective collective)
     return !algorithm->shared_tensors && (algorithm->collectives & KOLO_COLLECTIVE_BIT(collective)) != 0;
 }
 
+/* For a name that kolo-info shows, and that this variable does not take; "" for others. */
+static const char *hint(const char *name)
+{
+    const kolo_algorithm *found = kolo_algorithm_find(name);
+    if (strcmp(name, "values") == 0)
+        return " ('values' is how small all-reduces of one host go where prices say so; it cannot be forced)";
+    if (found == NULL)
+        return "";
+    if (found->shared_tensors)
+        return " ('shared' is how tensors from kolo_alloc go on one host; it cannot be forced)";
+    return does(found, KOLO_BROADCAST) ? " (that is one of KOLO_BROADCAST's)" : " (that is one of KOLO_ALGORITHM's)";
+}
+
 kolo_status kolo_algorithm_forced(const char *variable, const char *value, kolo_collective collective,
                                   const kolo_algorithm **forced)
 {
@@ -84,8 +97,8 @@ kolo_status kolo_algorithm_forced(const char *variable, const char *value, kolo_
         }
         snprintf(names + used, sizeof(names) - used, ", %s", algorithms[i]->name);
     }
-    return kolo_fail(KOLO_ERR_CONFIG, "%s=%.64s names no algorithm for %s; one of %s", variable, value,
-                     kolo_collective_name(collective), names);
+    return kolo_fail(KOLO_ERR_CONFIG, "%s=%.64s names no algorithm for %s; one of %s%s", variable, value,
+                     kolo_collective_name(collective), names, hint(value));
 }
 
 static bool is_possible(const kolo_algorithm *algorithm, const kolo_plan_work *work)

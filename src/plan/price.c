@@ -133,14 +133,26 @@ static kolo_status refuse(const row *found, const char *entry, size_t size)
                      found->unit == TIME_PER_MIB ? ", of 1 MiB" : "");
 }
 
+static kolo_status refuse_name(const char *entry, size_t size)
+{
+    char names[256] = "";
+    for (size_t i = 0; i < ROWS; i++) {
+        size_t used = strlen(names);
+        snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", rows[i].name);
+    }
+    return kolo_fail(KOLO_ERR_CONFIG,
+                     "KOLO_PRICES: '%.*s' is no price; auto, default, or some of these, like "
+                     "flight=200ns,copy=30us: %s",
+                     (int)(size < 64 ? size : 64), entry, names);
+}
+
 /* "name=value", `size` characters of it. */
 static kolo_status parse_one(const char *entry, size_t size, kolo_price_model *model)
 {
     size_t name_size = strcspn(entry, "=");
     const row *found = name_size < size ? find(entry, name_size) : NULL;
     if (found == NULL)
-        return kolo_fail(KOLO_ERR_CONFIG, "KOLO_PRICES: '%.*s' is no price; kolo-info --selection shows all of them",
-                         (int)(size < 64 ? size : 64), entry);
+        return refuse_name(entry, size);
     char value[32] = "";
     size_t value_size = size - name_size - 1;
     int64_t number = 0;

@@ -255,7 +255,7 @@ class PerfTest(unittest.TestCase):
     @once
     def test_help(self):
         done = self.run_perf("--help")
-        self.assertEqual(done.stdout.count("Usage: kolo-perf"), 1)
+        self.assertEqual(done.stdout.count("Usage: kolorun -np N kolo-perf"), 1)
 
     @once
     def test_version(self):

@@ -272,6 +272,23 @@ static void text__as_set_or_by_default(void **state)
     kolo_config_fini(&config);
 }
 
+static void describe__yes_or_no(void **state)
+{
+    (void)state;
+    kolo_config config;
+    kolo_config_entry entry;
+    assert_int_equal(load(&config, NULL, NULL, NULL), KOLO_OK);
+    describe(&config, "KOLO_SHM_ATTACH", &entry);
+    assert_string_equal(entry.value, "yes");
+    kolo_config_fini(&config);
+    assert_int_equal(load(&config, "KOLO_SHM_ATTACH=0", NULL, NULL), KOLO_OK);
+    describe(&config, "KOLO_SHM_ATTACH", &entry);
+    assert_string_equal(entry.value, "no");
+    kolo_config_fini(&config);
+    assert_int_equal(load(&config, "KOLO_SHM_ATTACH=maybe", NULL, NULL), KOLO_ERR_CONFIG);
+    assert_non_null(strstr(kolo_error_current()->message, "yes or no"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -290,6 +307,7 @@ int main(void)
         cmocka_unit_test(describe__secret_is_not_shown),
         cmocka_unit_test(describe__long_text_is_cut),
         cmocka_unit_test(text__as_set_or_by_default),
+        cmocka_unit_test(describe__yes_or_no),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -182,7 +182,10 @@ static void configuration__values_without_meaning_are_named(void **state)
         {"KOLO_ALGORITHM=foo", "KOLO_ALGORITHM=foo names no algorithm for allreduce; one of auto, ring,"},
         {"KOLO_ALGORITHM=shared", "KOLO_ALGORITHM=shared names no algorithm"},
         {"KOLO_BROADCAST=ring", "KOLO_BROADCAST=ring names no algorithm for broadcast; one of auto, binomial,"},
+        {"KOLO_ALGORITHM=binomial", "attach (that is one of KOLO_BROADCAST's)"},
         {"KOLO_PRICES=flight=fast", "flight=fast"},
+        {"KOLO_PRICES=foo",
+         "KOLO_PRICES: 'foo' is no price; auto, default, or some of these, like flight=200ns,copy=30us: message,"},
         {"KOLO_TRANSPORT=tcp", "KOLO_TRANSPORT=tcp names no transport"},
         {"KOLO_BIND=cores", "KOLO_BIND=cores is unknown"}};
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {

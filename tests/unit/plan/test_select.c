@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
 #include <cmocka.h>
 
 static const kolo_price_model model = KOLO_PRICE_MODEL_DEFAULT;
@@ -68,7 +70,19 @@ static void forced__by_name_and_collective(void **state)
         assert_null(forced);
     }
     assert_string_equal(kolo_error_current()->message, "V=shared names no algorithm for allreduce; one of auto, ring, "
-                                                       "oneshot, circulant, direct, direct_oneshot, attach");
+                                                       "oneshot, circulant, direct, direct_oneshot, attach "
+                                                       "('shared' is how tensors from kolo_alloc go on one host; it "
+                                                       "cannot be forced)");
+    static const struct {
+        const char *value, *hint;
+        kolo_collective collective;
+    } shown[] = {{"values", "attach ('values' is how small", KOLO_ALLREDUCE},
+                 {"chain", "attach (that is one of KOLO_BROADCAST's)", KOLO_ALLREDUCE},
+                 {"ring", "direct (that is one of KOLO_ALGORITHM's)", KOLO_BROADCAST}};
+    for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++) {
+        assert_int_equal(kolo_algorithm_forced("V", shown[i].value, shown[i].collective, &forced), KOLO_ERR_CONFIG);
+        assert_non_null(strstr(kolo_error_current()->message, shown[i].hint));
+    }
 }
 
 static void find__by_name(void **state)
