@@ -19,7 +19,7 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
     size_t bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
     if (size > KOLO_BOARD_RANKS_MAX || bytes < (size_t)KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
         return;
-    size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / 2 / KOLO_BOARD_LINE_BYTES;
+    size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / KOLO_BOARD_LINE_BYTES;
     *board = (kolo_board){.rank = rank,
                           .size = size,
                           .ring = ring,
@@ -45,41 +45,56 @@ static uint32_t payload_at(int64_t bytes)
     return bytes <= KOLO_BOARD_LINE_BYTES - ROUND_BYTES ? ROUND_BYTES : KOLO_BOARD_LINE_BYTES;
 }
 
-/* A cell that has room for so many bytes and the round. None takes more than a part of what is left, so that small tensors
- * find room behind large ones. A slot whose tensor outgrows its cell leaves it for one twice
- * as long: others cannot use it, since what lies in it could pass for their round. */
-static bool find_cell(kolo_board *board, int64_t bytes, kolo_cell *cell)
+/* How many cells of so many lines a slot gets; 0: there is no room for them. None takes more than a part of what is left,
+ * so that small tensors find room behind large ones. Short ones stay in the nearest cache; and the last ones have so many
+ * tensors before them that the others' caches let go of each by themselves. */
+static uint32_t cells_for(const kolo_board *board, uint32_t lines)
 {
-    enum { SHARE = 8 };
+    enum { LEAST = 2, SHARE = 8, SHORT_LINES = 2048 / KOLO_BOARD_LINE_BYTES };
+    uint32_t left = board->cell_lines - board->cell_lines_used, room = (left + SHARE - 1) / SHARE, count = LEAST;
+    if (count * lines > room)
+        return 0;
+    if (lines > SHORT_LINES && board->cell_lines_used < left)
+        while (2 * count * lines <= room && 2 * count * lines <= KOLO_BOARD_RING_LINES)
+            count *= 2;
+    return count;
+}
+
+/* Cells that have room for so many bytes and the round. A slot whose tensor outgrows its cells leaves them for some twice
+ * as long: others cannot use them, since what lies there could pass for their round. */
+static bool find_cells(kolo_board *board, int64_t bytes, kolo_cells *cells)
+{
     uint32_t end = payload_at(bytes) + (uint32_t)bytes;
     uint32_t lines = (end + KOLO_BOARD_LINE_BYTES - 1) / KOLO_BOARD_LINE_BYTES;
-    if (lines <= cell->lines)
+    if (lines <= cells->lines)
         return true;
-    if (lines < 2 * cell->lines)
-        lines = 2 * cell->lines < KOLO_BOARD_CELL_LINES_MAX ? 2 * cell->lines : KOLO_BOARD_CELL_LINES_MAX;
-    if (lines > (board->cell_lines - board->cell_lines_used + SHARE - 1) / SHARE)
+    if (lines < 2u * cells->lines)
+        lines = 2u * cells->lines < KOLO_BOARD_CELL_LINES_MAX ? 2u * cells->lines : KOLO_BOARD_CELL_LINES_MAX;
+    uint32_t count = cells_for(board, lines);
+    if (count == 0)
         return false;
-    *cell = (kolo_cell){.at = board->cell_lines_used, .lines = lines};
-    board->cell_lines_used += lines;
+    *cells = (kolo_cells){.at = board->cell_lines_used, .lines = (uint16_t)lines, .count = (uint16_t)count};
+    board->cell_lines_used += lines * count;
     return true;
 }
 
 /* Tensors that are private now may lie in the heap the next time, so one of them is looked at each time; for a group,
  * that would take too long. */
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, kolo_ways ways,
-                           kolo_cell *cell)
+                           kolo_cells *cells)
 {
     if (board->size == 0)
         return KOLO_WAY_ORDER;
     if (operation->collective == KOLO_BARRIER)
-        return find_cell(board, 0, cell) ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
+        return find_cells(board, 0, cells) ? KOLO_WAY_VALUE : KOLO_WAY_ORDER;
     if (operation->piece_count > 1)
         return ways.has_card && !ways.has_private ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
     if (piece->count == 0)
         return KOLO_WAY_ORDER;
     int64_t element_bytes = (int64_t)kolo_dtype_size(piece->type);
     if (ways.by_value && operation->collective == KOLO_ALLREDUCE &&
-        piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes && find_cell(board, piece->count * element_bytes, cell))
+        piece->count <= KOLO_BOARD_VALUE_BYTES / element_bytes &&
+        find_cells(board, piece->count * element_bytes, cells))
         return KOLO_WAY_VALUE;
     return ways.has_card ? KOLO_WAY_PLACE : KOLO_WAY_ORDER;
 }
@@ -88,8 +103,7 @@ kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, c
 
 static char *cell_of(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
-    size_t line = (post->round & 1) * (size_t)board->cell_lines + post->cell;
-    return board->parts[rank] + KOLO_BOARD_CARDS_BYTES + line * KOLO_BOARD_LINE_BYTES;
+    return board->parts[rank] + KOLO_BOARD_CARDS_BYTES + (size_t)post->cell * KOLO_BOARD_LINE_BYTES;
 }
 
 static char *payload_of(const kolo_board *board, int32_t rank, const kolo_post *post, const kolo_piece *piece)
@@ -166,12 +180,21 @@ void kolo_board_write_value(const kolo_board *board, const kolo_post *post, cons
     __atomic_store_n(round_of(board, board->rank, post), post->round, __ATOMIC_RELEASE);
 }
 
+/* What a rank adds: what it has posted. The own input is as good, and nearer, unless it was scaled for posting. */
+static const char *operand_of(const kolo_board *board, int32_t rank, const kolo_post *post,
+                              const kolo_operation *operation, const kolo_piece *piece)
+{
+    bool is_own = rank == board->rank && !kolo_operation_scales_inputs(operation);
+    return is_own ? piece->input : payload_of(board, rank, post, piece);
+}
+
 /* Two inputs give the same bits in either order; so does one element's sum, whoever owns it. */
-static void fold_two(const kolo_board *board, const kolo_post *post, const kolo_reduction *reduction,
-                     const kolo_piece *piece)
+static void fold_two(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                     const kolo_reduction *reduction, const kolo_piece *piece)
 {
     void *dst = piece->output;
-    const void *inputs[2] = {payload_of(board, 0, post, piece), payload_of(board, 1, post, piece)};
+    const void *inputs[2] = {operand_of(board, 0, post, operation, piece),
+                             operand_of(board, 1, post, operation, piece)};
     kolo_reduce_fold(reduction, &dst, 1, inputs, 2, (size_t)piece->count);
 }
 
@@ -187,23 +210,23 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
                                       .size = board->size,
                                       .postscale = operation->postscale};
     if (board->size == 2) {
-        fold_two(board, post, &reduction, piece);
+        fold_two(board, post, operation, &reduction, piece);
         return;
     }
     size_t element_bytes = kolo_dtype_size(piece->type);
-    const char *payloads[KOLO_BOARD_RANKS_MAX]; /* by position on the ring */
+    const char *operands[KOLO_BOARD_RANKS_MAX]; /* by position on the ring */
     const void *inputs[KOLO_BOARD_RANKS_MAX];
     for (int32_t position = 0; position < board->size; position++)
-        payloads[position] = payload_of(board, board->ring[position], post, piece);
+        operands[position] = operand_of(board, board->ring[position], post, operation, piece);
     for (int32_t position = 0; position < board->size; position++) {
         kolo_range slice = kolo_slice_of(piece->count, board->size, board->ring[position]);
         size_t offset = (size_t)slice.offset * element_bytes, n = 0;
         if (slice.count == 0)
             continue;
         for (int32_t i = position + 1; i < board->size; i++)
-            inputs[n++] = payloads[i] + offset;
+            inputs[n++] = operands[i] + offset;
         for (int32_t i = 0; i <= position; i++)
-            inputs[n++] = payloads[i] + offset;
+            inputs[n++] = operands[i] + offset;
         void *dst = (char *)piece->output + offset;
         kolo_reduce_fold(&reduction, &dst, 1, inputs, n, (size_t)slice.count);
     }

@@ -8,8 +8,9 @@
  * everybody's: one flight of a cache line. By place: a rank writes where its tensors lie, and once it has seen
  * everybody's place it works on all ranks' tensors directly (plan/shared.c); flags of the card's second line tell when.
  *
- * There is a cell or card for each slot and parity of the round. Two parities are enough: who posts round n+2 has
- * completed n+1, for which everybody had to be through with n.
+ * There are two cards for each slot, for even and for odd rounds, and two or more cells. Two are enough: who posts round n+2
+ * has completed n+1, for which everybody had to be through with n. More are better where tensors are long: a line that the
+ * others' caches have let go meanwhile is written sooner.
  *
  * Cells are as long as their tensors, and lie one after another in the order in which the slots are agreed on, the same
  * on all ranks: as many small tensors as a model has travel this way, and who reads them reads on.
@@ -35,6 +36,8 @@ enum {
     KOLO_BOARD_CARDS = 4096,
     KOLO_BOARD_CARDS_BYTES = 2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES,
     KOLO_BOARD_CELLS_LEAST = 512 * 1024, /* bytes for cells, or there is no board */
+    KOLO_BOARD_RING_LINES =
+        1024 * 1024 / KOLO_BOARD_LINE_BYTES, /* of a slot's cells: twice what a core's caches hold */
 };
 
 /* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
@@ -48,16 +51,18 @@ typedef struct kolo_piece {
 
 typedef enum kolo_way { KOLO_WAY_ORDER, KOLO_WAY_VALUE, KOLO_WAY_PLACE } kolo_way;
 
-/* A slot's cell, in lines of the half of its round's parity; no lines: it has none yet. */
-typedef struct kolo_cell {
-    uint32_t at, lines;
-} kolo_cell;
+/* A slot's cells, one behind another, which its rounds take in turns; no lines: it has none yet. */
+typedef struct kolo_cells {
+    uint32_t at;
+    uint16_t lines; /* of one */
+    uint16_t count; /* a power of two */
+} kolo_cells;
 
 /* One round of one slot. */
 typedef struct kolo_post {
     kolo_way way; /* VALUE or PLACE */
     uint32_t slot;
-    uint32_t cell; /* VALUE: where it begins */
+    uint32_t cell; /* VALUE: the line where it begins */
     uint64_t round;
 } kolo_post;
 
@@ -67,10 +72,10 @@ typedef struct kolo_board {
     kolo_publisher *publisher;
     const kolo_transport_ops *ops;
     kolo_transport *transport;
-    size_t bytes;                             /* of each rank's part: half of its window, to the end */
-    size_t heap_bytes;                        /* 0: there are none */
-    uint32_t cell_lines, cell_lines_used;     /* of each parity */
-    char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells of even and of odd rounds */
+    size_t bytes;      /* of each rank's part: half of its window, to the end */
+    size_t heap_bytes; /* 0: there are none */
+    uint32_t cell_lines, cell_lines_used;
+    char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
     uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
 } kolo_board;
@@ -87,10 +92,10 @@ typedef struct kolo_ways {
     bool has_private; /* but some rank's tensors lie in its own memory now */
 } kolo_ways;
 
-/* Which way operations like this one go with the next slot, and the cell if they need one. To be called for the same slots
+/* Which way operations like this one go with the next slot, and the cells if they need some. To be called for the same slots
  * in the same order on all ranks, then all get the same answers. piece: the first one; not looked at for a barrier. */
 kolo_way kolo_board_assign(kolo_board *board, const kolo_operation *operation, const kolo_piece *piece, kolo_ways ways,
-                           kolo_cell *cell);
+                           kolo_cells *cells);
 
 /* Everybody else has posted it. And: bit r is set if rank r has. And: if it has posted it, or told that it reports. */
 bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);

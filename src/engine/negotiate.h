@@ -24,14 +24,14 @@ typedef struct kolo_negotiation_hooks {
     /* This request failed on all ranks alike. */
     void (*fail)(void *user, kolo_request *request, const kolo_error *error);
     /* The board (board.h); all NULL where there is none. is_private: the request's tensor does not lie where all ranks
-     * see it. way: which way operations like this one, with this slot, go, and with which cell, given whether that is so on
+     * see it. way: which way operations like this one, with this slot, go, and with which cells, given whether that is so on
      * any rank; asked whenever a slot is agreed on, so in the same order on all ranks. post: to all ranks,
      * now; false: it cannot go this way from here. withdraw: the root has decided about a posted request. tell_report:
      * this rank reports the entry's round to the root, and the others may have posted it. posted: bit r is set if rank
      * r has posted it; arrived: if it has posted or reported it. places: how many posts by place there were, of all
      * ranks. */
     bool (*is_private)(void *user, const kolo_request *request);
-    kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell);
+    kolo_way (*way)(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cells *cells);
     bool (*post)(void *user, const kolo_entry *entry, kolo_request *request);
     void (*withdraw)(void *user, kolo_request *request);
     void (*tell_report)(void *user, const kolo_entry *entry);

@@ -216,7 +216,7 @@ static bool values_pay(const kolo_engine *engine, const kolo_piece *piece, bool 
 }
 
 /* A forced algorithm's order of sums holds in every round. */
-kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell)
+kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot, bool has_private, kolo_cells *cells)
 {
     kolo_engine *engine = user;
     const kolo_operation *operation = &request->operation;
@@ -227,7 +227,7 @@ kolo_way kolo_posted_way(void *user, const kolo_request *request, uint32_t slot,
     kolo_ways ways = {.has_private = has_private,
                       .has_card = kolo_board_has_card(&engine->board, operation, piece, slot)};
     ways.by_value = adds_one && values_pay(engine, piece, ways.has_card && !has_private);
-    return kolo_board_assign(&engine->board, operation, piece, ways, cell);
+    return kolo_board_assign(&engine->board, operation, piece, ways, cells);
 }
 
 bool kolo_posted_is_private(void *user, const kolo_request *request)

@@ -30,7 +30,7 @@ bool kolo_posted_any_complete(const kolo_engine *engine);
 
 /* The negotiation's hooks (negotiate.h). */
 bool kolo_posted_is_private(void *engine, const kolo_request *request);
-kolo_way kolo_posted_way(void *engine, const kolo_request *request, uint32_t slot, bool has_private, kolo_cell *cell);
+kolo_way kolo_posted_way(void *engine, const kolo_request *request, uint32_t slot, bool has_private, kolo_cells *cells);
 bool kolo_posted_post(void *engine, const kolo_entry *entry, kolo_request *request);
 void kolo_posted_withdraw(void *engine, kolo_request *request);
 void kolo_posted_tell_report(void *engine, const kolo_entry *entry);

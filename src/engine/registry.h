@@ -40,7 +40,7 @@ typedef struct kolo_entry {
     uint64_t round;            /* of head: operations on this name that are over, plus one */
     uint32_t slot;             /* KOLO_NO_SLOT until first agreed */
     kolo_way way;              /* of operations as agreed (board.h) */
-    kolo_cell cell;
+    kolo_cells cells;
     bool announced; /* head is in `have` or was forwarded */
     bool forwarded; /* this subtree is complete; the root's word is awaited */
     bool posted;    /* head was posted to all instead of reported */
@@ -82,7 +82,10 @@ uint32_t kolo_registry_free_slot(const kolo_registry *registry);
 /* The entry's round on the board. */
 static inline kolo_post kolo_entry_post(const kolo_entry *entry)
 {
-    return (kolo_post){.way = entry->way, .slot = entry->slot, .cell = entry->cell.at, .round = entry->round};
+    const kolo_cells *cells = &entry->cells;
+    uint32_t turn = (uint32_t)entry->round & (cells->count - 1u);
+    return (kolo_post){
+        .way = entry->way, .slot = entry->slot, .cell = cells->at + turn * cells->lines, .round = entry->round};
 }
 
 /* The request is what was agreed on for its slot. */

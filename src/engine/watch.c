@@ -93,7 +93,7 @@ void kolo_watch_set_way(kolo_negotiation *negotiation, kolo_entry *entry, const 
 {
     const kolo_negotiation_hooks *hooks = &negotiation->hooks;
     kolo_way way =
-        hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot, has_private, &entry->cell) : KOLO_WAY_ORDER;
+        hooks->way != NULL ? hooks->way(hooks->user, request, entry->slot, has_private, &entry->cells) : KOLO_WAY_ORDER;
     kolo_entry **at = entry->way == KOLO_WAY_PLACE ? &negotiation->watched_places : &negotiation->watched;
     while (entry->watched && way != entry->way && *at != entry)
         at = &(*at)->next_watched;

@@ -100,8 +100,8 @@ const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_ass
  * place, as much: nothing is agreed on, but a request, its group and its schedule are made. by_place: that algorithm is
  * `shared`. Pure. */
 enum {
-    KOLO_PLAN_VALUE_RANKS = 64,    /* with more, there is no board */
-    KOLO_PLAN_VALUE_BYTES = 65536, /* larger tensors never go by values: their room is better spent on small ones */
+    KOLO_PLAN_VALUE_RANKS = 64,     /* with more, there is no board */
+    KOLO_PLAN_VALUE_BYTES = 262144, /* larger tensors never go by values: their room is better spent on small ones */
 };
 bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_price_model *model);
 

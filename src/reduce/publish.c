@@ -5,10 +5,10 @@
 
 /* Shorter copies go through the caches: both ways take as long. What is compared is long enough that stores do not just
  * queue up behind the clock, and short enough that the slower way costs a percent or two. */
-enum { LEAST_BYTES = 4096, COMPARED_BYTES = 128 * 1024, INTERVAL_BYTES = 16 * 1024 * 1024 };
+enum { LEAST_BYTES = 4096, TIMED_BYTES = 16 * 1024, COMPARED_BYTES = 128 * 1024, INTERVAL_BYTES = 16 * 1024 * 1024 };
 
 /* Readers are not timed; where writing takes about as long, they are better off with what is in the caches. */
-#define CLEARLY_LESS 0.6
+#define CLEARLY_LESS 0.5
 
 static void enter(kolo_publisher *publisher, kolo_publisher_phase phase)
 {
@@ -52,8 +52,9 @@ void kolo_publish_begin(kolo_publisher *publisher, size_t bytes)
 {
     bool is_short = publisher->now_ns == NULL || bytes < LEAST_BYTES;
     publisher->now.bytes = bytes;
-    publisher->now.around = !is_short && publisher->around ^ (publisher->phase == KOLO_PUBLISH_THAT);
-    publisher->now.timed = !is_short && publisher->phase != KOLO_PUBLISH_ON;
+    publisher->now.timed = !is_short && bytes >= TIMED_BYTES && publisher->phase != KOLO_PUBLISH_ON;
+    publisher->now.around =
+        !is_short && publisher->around ^ (publisher->now.timed && publisher->phase == KOLO_PUBLISH_THAT);
     if (publisher->now.timed)
         publisher->now.start_ns = publisher->now_ns();
 }
@@ -72,7 +73,7 @@ void kolo_publish_end(kolo_publisher *publisher)
         kolo_reduce_end_around();
     if (publisher->now.timed)
         count_timed(publisher);
-    else if (publisher->now_ns != NULL && publisher->now.bytes >= LEAST_BYTES)
+    else if (publisher->now_ns != NULL && publisher->now.bytes >= LEAST_BYTES && publisher->phase == KOLO_PUBLISH_ON)
         count(publisher);
 }
 

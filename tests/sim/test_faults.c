@@ -222,7 +222,7 @@ static kolo_status refuse_control(kolo_transport *transport, int32_t peer, const
 /* Rank 0's tensor of `name` lies in its heap only if `shared`; the others' always. */
 static void submit_large(cluster *net, int32_t rank, const char *name, bool shared, kolo_request **request)
 {
-    enum { COUNT = 20000 }; /* too large for a cell */
+    enum { COUNT = 70000 }; /* too large for a cell */
     static float apart[COUNT];
     float *data = shared || rank > 0 ? cluster_alloc(net, rank, COUNT * sizeof(float)) : apart;
     cluster_tensor tensor = cluster_vector(name, data, COUNT);
@@ -236,7 +236,7 @@ static void broken_job__ends_what_works_on_places_in_the_same_step(void **state)
     (void)state;
     cluster net;
     kolo_request *w[2], *v[2];
-    cluster_init(&net, &(cluster_options){.size = 2, .seed = 1, .window_bytes = 8 << 20, .heap_bytes = 1 << 20});
+    cluster_init(&net, &(cluster_options){.size = 2, .seed = 1, .window_bytes = 8 << 20, .heap_bytes = 4 << 20});
     for (int round = 0; round < 2; round++) {
         for (int32_t r = 0; r < 2; r++) {
             submit_large(&net, r, "w", true, &w[r]);

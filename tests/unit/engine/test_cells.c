@@ -8,7 +8,7 @@ static kolo_piece floats(int64_t count)
     return (kolo_piece){.count = count, .type = KOLO_DTYPE_FLOAT32};
 }
 
-static kolo_way assign(kolo_board *board, int64_t count, kolo_cell *cell)
+static kolo_way assign(kolo_board *board, int64_t count, kolo_cells *cell)
 {
     kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
     kolo_piece piece = floats(count);
@@ -19,21 +19,21 @@ static kolo_way assign(kolo_board *board, int64_t count, kolo_cell *cell)
 static void small_tensors__lie_one_after_another(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
-    kolo_cell one = {0}, two = {0}, three = {0};
+    kolo_board board = {.size = 2, .cell_lines = 16 * KOLO_BOARD_CELL_LINES_MAX};
+    kolo_cells one = {0}, two = {0}, three = {0};
     assert_int_equal(assign(&board, 14, &one), KOLO_WAY_VALUE); /* 56 bytes and the round: a line */
     assert_int_equal(assign(&board, 15, &two), KOLO_WAY_VALUE); /* a line for the round, and one for 60 bytes */
     assert_int_equal(assign(&board, 256, &three), KOLO_WAY_VALUE);
-    assert_true(one.at == 0 && one.lines == 1);
-    assert_true(two.at == 1 && two.lines == 2);
-    assert_true(three.at == 3 && three.lines == 17);
+    assert_true(one.at == 0 && one.lines == 1 && one.count == 2);
+    assert_true(two.at == 2 && two.lines == 2 && two.count == 2);
+    assert_true(three.at == 6 && three.lines == 17 && three.count == 2);
 }
 
 static void tensors__too_large_or_empty(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
-    kolo_cell cell = {0};
+    kolo_board board = {.size = 2, .cell_lines = 16 * KOLO_BOARD_CELL_LINES_MAX};
+    kolo_cells cell = {0};
     assert_int_equal(assign(&board, KOLO_BOARD_VALUE_BYTES / 4 + 1, &cell), KOLO_WAY_ORDER);
     assert_int_equal(assign(&board, 0, &cell), KOLO_WAY_ORDER);
     assert_int_equal(cell.lines, 0);
@@ -46,33 +46,65 @@ static void tensors__too_large_or_empty(void **state)
 static void a_cell__stays_while_it_has_room(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 8 * KOLO_BOARD_CELL_LINES_MAX};
-    kolo_cell cell = {0};
+    kolo_board board = {.size = 2, .cell_lines = 16 * KOLO_BOARD_CELL_LINES_MAX};
+    kolo_cells cell = {0};
     assert_int_equal(assign(&board, 256, &cell), KOLO_WAY_VALUE);
     assert_int_equal(assign(&board, 1, &cell), KOLO_WAY_VALUE);
     assert_int_equal(assign(&board, 256, &cell), KOLO_WAY_VALUE);
-    assert_true(cell.at == 0 && cell.lines == 17 && board.cell_lines_used == 17);
+    assert_true(cell.at == 0 && cell.lines == 17 && board.cell_lines_used == 34);
     assert_int_equal(assign(&board, 257, &cell), KOLO_WAY_VALUE);
-    assert_true(cell.at == 17 && cell.lines == 34 && board.cell_lines_used == 51);
+    assert_true(cell.at == 34 && cell.lines == 34 && board.cell_lines_used == 34 + 34u * cell.count);
 }
 
 /* None takes much of what is left. Those that do not get a cell go another way; smaller ones still go this way. */
 static void cells__run_out(void **state)
 {
     (void)state;
-    kolo_board board = {.size = 2, .cell_lines = 8 * 17};
-    kolo_cell one = {0}, two = {0}, three = {0};
+    kolo_board board = {.size = 2, .cell_lines = 8 * 34};
+    kolo_cells one = {0}, two = {0}, three = {0};
     assert_int_equal(assign(&board, 256, &one), KOLO_WAY_VALUE);
     assert_int_equal(assign(&board, 256, &two), KOLO_WAY_ORDER);
     assert_int_equal(two.lines, 0);
     assert_int_equal(assign(&board, 32, &three), KOLO_WAY_VALUE);
-    assert_true(three.at == 17 && three.lines == 3);
+    assert_true(three.at == 34 && three.lines == 3);
     kolo_operation barrier = {.collective = KOLO_BARRIER};
     board.cell_lines_used = board.cell_lines;
     assert_int_equal(kolo_board_assign(&board, &barrier, NULL, (kolo_ways){0}, &two), KOLO_WAY_ORDER);
-    board.cell_lines_used--;
+    board.cell_lines_used -= 9;
     assert_int_equal(kolo_board_assign(&board, &barrier, NULL, (kolo_ways){0}, &two), KOLO_WAY_VALUE);
-    assert_true(two.at == board.cell_lines - 1 && two.lines == 1);
+    assert_true(two.at == board.cell_lines - 9 && two.lines == 1);
+}
+
+/* Until half of the room is taken. */
+static void long_tensors__take_turns_in_many_cells(void **state)
+{
+    (void)state;
+    enum { LINES = 257 };
+    kolo_board board = {.size = 2, .cell_lines = 8 * 8 * LINES};
+    for (int i = 0; i < 32; i++) {
+        kolo_cells cells = {0};
+        uint32_t used = board.cell_lines_used, left = board.cell_lines - used;
+        if (assign(&board, 4096, &cells) == KOLO_WAY_ORDER) {
+            assert_true(left < 8 * 2 * LINES);
+            return;
+        }
+        assert_true(cells.at == used && cells.lines == LINES && cells.count >= 2);
+        assert_int_equal(cells.count & (cells.count - 1), 0);
+        assert_int_equal(board.cell_lines_used, used + cells.count * LINES);
+        assert_true(cells.count * LINES <= (left + 7) / 8);
+        assert_true(used < left ? 4 * cells.count * LINES > left / 8 : cells.count == 2);
+    }
+    fail_msg("%u of %u lines are used", board.cell_lines_used, board.cell_lines);
+}
+
+static void rings__are_no_longer_than_pays(void **state)
+{
+    (void)state;
+    kolo_board board = {.size = 2, .cell_lines = 64 * KOLO_BOARD_RING_LINES};
+    kolo_cells cells = {0};
+    assert_int_equal(assign(&board, 4096, &cells), KOLO_WAY_VALUE);
+    assert_true(cells.lines * cells.count <= KOLO_BOARD_RING_LINES);
+    assert_true(2 * cells.lines * cells.count > KOLO_BOARD_RING_LINES);
 }
 
 static void a_cell__is_not_taken_unwanted(void **state)
@@ -81,7 +113,7 @@ static void a_cell__is_not_taken_unwanted(void **state)
     kolo_board board = {.size = 2, .cell_lines = 100, .heap_bytes = 1};
     kolo_operation operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = 1};
     kolo_piece piece = floats(1);
-    kolo_cell cell = {0};
+    kolo_cells cell = {0};
     assert_int_equal(kolo_board_assign(&board, &operation, &piece, (kolo_ways){.has_card = true}, &cell),
                      KOLO_WAY_PLACE);
     assert_int_equal(board.cell_lines_used, 0);
@@ -91,16 +123,17 @@ static void no_board__no_way_over_it(void **state)
 {
     (void)state;
     kolo_board board = {0};
-    kolo_cell cell = {0};
+    kolo_cells cell = {0};
     assert_int_equal(assign(&board, 1, &cell), KOLO_WAY_ORDER);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(small_tensors__lie_one_after_another), cmocka_unit_test(tensors__too_large_or_empty),
-        cmocka_unit_test(a_cell__stays_while_it_has_room),      cmocka_unit_test(cells__run_out),
-        cmocka_unit_test(a_cell__is_not_taken_unwanted),        cmocka_unit_test(no_board__no_way_over_it),
+        cmocka_unit_test(small_tensors__lie_one_after_another),   cmocka_unit_test(tensors__too_large_or_empty),
+        cmocka_unit_test(a_cell__stays_while_it_has_room),        cmocka_unit_test(cells__run_out),
+        cmocka_unit_test(long_tensors__take_turns_in_many_cells), cmocka_unit_test(rings__are_no_longer_than_pays),
+        cmocka_unit_test(a_cell__is_not_taken_unwanted),          cmocka_unit_test(no_board__no_way_over_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
