@@ -152,41 +152,58 @@ int kolo_driver_step(kolo_driver *driver)
 }
 
 /* What was posted is announced to the peers that sleep, after a first look whether it is complete. */
-static bool announce(kolo_driver *driver, const kolo_entry *entry)
+static bool announce(kolo_driver *driver, const kolo_call *call)
 {
-    bool is_complete = kolo_call_is_complete(driver->options.engine, entry);
+    bool is_complete = kolo_call_is_complete(driver->options.engine, call);
     kolo_call_wake(driver->options.engine);
     atomic_store_explicit(&driver->visits, atomic_load_explicit(&driver->visits, memory_order_relaxed) + 1,
                           memory_order_relaxed);
     return is_complete;
 }
 
-/* Looks again whether a posted operation is complete, as long as that is likely to be soon. */
-static bool watch(kolo_driver *driver, const kolo_entry *entry, bool is_complete)
+/* Whether the caller of an operation spins for the others, rather than yield. */
+static bool call_spins(const kolo_driver *driver)
+{
+    int64_t spin_ns = driver->patience.spin_ns;
+    bool tries = atomic_load_explicit(&driver->visits, memory_order_relaxed) % CALL_TRIES_EVERY == 0;
+    return spin_ns > 0 && (spin_ns >= CALL_SPIN_NS || tries);
+}
+
+/* Before the next look. False: there were many, and it is not likely to be soon. */
+static bool pause_between(bool spins, int looks)
+{
+    if (!spins)
+        sched_yield();
+    else if (looks >= CALL_LOOKS)
+        kolo_driver_relax();
+    return looks < (spins ? CALL_SPINS : CALL_YIELDS);
+}
+
+/* Looks again whether a posted operation is complete, as long as that is likely to be soon, and does the rest. */
+static kolo_status attend(kolo_driver *driver, kolo_call *call, bool is_complete, bool *over)
 {
     kolo_engine *engine = driver->options.engine;
-    int64_t spin_ns = driver->patience.spin_ns;
-    uint32_t visits = atomic_load_explicit(&driver->visits, memory_order_relaxed);
-    bool tries = visits % CALL_TRIES_EVERY == 0, spins = spin_ns > 0 && (spin_ns >= CALL_SPIN_NS || tries);
-    for (int looks = 0; !is_complete && looks < (spins ? CALL_SPINS : CALL_YIELDS); looks++) {
-        if (!spins)
-            sched_yield();
-        else if (looks >= CALL_LOOKS)
-            kolo_driver_relax();
-        is_complete = kolo_call_is_complete(engine, entry);
-    }
-    if (is_complete && spins)
+    bool spins = call_spins(driver);
+    *over = false;
+    for (int looks = 0; !is_complete && pause_between(spins, looks); looks++)
+        is_complete = kolo_call_is_complete(engine, call);
+    if (is_complete)
+        KOLO_TRY(kolo_call_work(engine, call, over));
+    for (int looks = 0; is_complete && !*over && kolo_call_awaits(call) && pause_between(spins, looks); looks++)
+        KOLO_TRY(kolo_call_work(engine, call, over));
+    if (*over && spins)
         kolo_patience_end(&driver->patience, 0, 0);
-    return is_complete;
+    return KOLO_OK;
 }
 
 /* It was posted, and takes longer: it becomes a request like others. */
-static kolo_status adopt(kolo_driver *driver, kolo_entry *entry, const kolo_request_spec *spec, kolo_request **request)
+static kolo_status adopt(kolo_driver *driver, const kolo_call *call, const kolo_request_spec *spec,
+                         kolo_request **request)
 {
     int64_t now_ns = kolo_clock_now_ns();
     kolo_status status = kolo_request_create(spec, now_ns, request);
     if (status == KOLO_OK)
-        kolo_call_adopt(driver->options.engine, entry, *request, now_ns);
+        kolo_call_adopt(driver->options.engine, call, *request, now_ns);
     else
         kolo_engine_abort(driver->options.engine, kolo_error_current()); /* the others count on this rank */
     return status;
@@ -199,13 +216,11 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
         atomic_load_explicit(&driver->thread_state, memory_order_relaxed) == ASLEEP || !kolo_driver_take_token(driver))
         return KOLO_OK;
     kolo_status status = KOLO_OK;
-    kolo_entry *entry = kolo_call_begin(driver->options.engine, spec);
-    if (entry != NULL) {
-        *over = watch(driver, entry, announce(driver, entry));
-        if (*over)
-            kolo_call_finish(driver->options.engine, entry, spec);
-        else
-            status = adopt(driver, entry, spec, request);
+    kolo_call call;
+    if (kolo_call_begin(driver->options.engine, spec, &call)) {
+        status = attend(driver, &call, announce(driver, &call), over);
+        if (status == KOLO_OK && !*over)
+            status = adopt(driver, &call, spec, request);
     }
     kolo_driver_release_token(driver);
     return status;
@@ -213,15 +228,20 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
 
 /* Posts a prepared request, and leaves it to the waiter; false: not possible. Nobody is to be told of its end. Its
  * deadline is far, and counts from when a step takes it over: the thread's, which comes when no caller has driven for some
- * 5 ms, if nobody else's. */
+ * 5 ms, if nobody else's. By place, there is work to be done, which a thread that does not rest does meanwhile. */
 static bool start_at_once(kolo_driver *driver, kolo_request *request)
 {
-    if (request->done != NULL || request->flags != 0 || !kolo_engine_idle(driver->options.engine) ||
-        !kolo_driver_take_token(driver))
+    kolo_engine *engine = driver->options.engine;
+    if (request->done != NULL || request->flags != 0 || !kolo_engine_idle(engine) || !kolo_driver_take_token(driver))
         return false;
-    bool is_posted = atomic_load(&driver->thread_state) != ASLEEP && kolo_call_start(driver->options.engine, request);
-    if (is_posted && announce(driver, request->entry))
-        kolo_call_end(driver->options.engine, request);
+    bool rests = atomic_load_explicit(&driver->rests, memory_order_relaxed), over = false;
+    bool is_posted = atomic_load(&driver->thread_state) != ASLEEP && kolo_call_start(engine, request, rests);
+    if (is_posted) {
+        kolo_call call = kolo_call_of(request);
+        bool is_complete = announce(driver, &call);
+        if (is_complete && kolo_call_is_by_value(&call) && kolo_call_work(engine, &call, &over) == KOLO_OK)
+            kolo_call_end(engine, request);
+    }
     kolo_driver_release_token(driver);
     return is_posted;
 }
@@ -235,16 +255,21 @@ kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request)
     return kolo_driver_submit(driver, request, false);
 }
 
-/* The waiter of what was left to it. */
+/* The waiter of what was left to it. Where the work fails, so has the job, and the next step ends the request. */
 static bool end_started(kolo_driver *driver, kolo_request *request)
 {
     kolo_engine *engine = driver->options.engine;
     if (!kolo_call_is_started(engine, request) || !kolo_driver_take_token(driver))
         return false;
-    bool over = kolo_call_is_started(engine, request) &&
-                watch(driver, request->entry, kolo_call_is_complete(engine, request->entry));
-    if (over)
-        kolo_call_end(engine, request);
+    bool over = false;
+    if (kolo_call_is_started(engine, request)) {
+        kolo_call call = kolo_call_of(request);
+        kolo_status status = attend(driver, &call, kolo_call_is_complete(engine, &call), &over);
+        if (over)
+            kolo_call_end(engine, request);
+        else if (status == KOLO_OK && call.runner != NULL)
+            kolo_call_adopt(engine, &call, request, kolo_clock_now_ns());
+    }
     kolo_driver_release_token(driver);
     return over;
 }

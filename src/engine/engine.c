@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STEPS_PER_TURN = 16 };
-
 /* ---- requests: taken, over ----------------------------------------------------------------------- */
 
 static void link_live(kolo_engine *engine, kolo_request *request)
@@ -167,7 +165,7 @@ static int start_group(kolo_engine *engine, kolo_runner *runner)
 
 int kolo_engine_work(kolo_engine *engine, kolo_runner *runner)
 {
-    int events = kolo_executor_advance(&runner->executor, STEPS_PER_TURN);
+    int events = kolo_executor_advance(&runner->executor, KOLO_ENGINE_TURN);
     if (runner->executor.steps_left != runner->seen_left) {
         runner->seen_left = runner->executor.steps_left;
         runner->moved_ns = engine->now_ns;

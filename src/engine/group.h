@@ -9,6 +9,7 @@
 
 #include "engine/executor.h"
 #include "engine/parts.h"
+#include "engine/places.h"
 #include "engine/request.h"
 #include "plan/algorithm.h"
 #include "plan/fusion.h"
@@ -70,15 +71,34 @@ typedef struct kolo_runner_env {
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
 } kolo_runner_env;
 
+/* What a schedule was built for. */
+typedef struct kolo_plan_key {
+    kolo_collective collective;
+    kolo_association association;
+    int32_t root;
+    size_t element_bytes;
+    bool readable_tensors, shared_tensors;
+} kolo_plan_key;
+
+/* One operation whose places all ranks have posted. */
+typedef struct kolo_placed {
+    const kolo_operation *operation;
+    const kolo_piece *pieces;
+    kolo_post post;
+    kolo_places *places; /* of a group; or NULL */
+} kolo_placed;
+
 /* One group at work. */
 typedef struct kolo_runner {
     struct kolo_runner *next; /* of those at places, or free */
     kolo_group *group;        /* NULL: free */
     kolo_executor executor;
-    kolo_schedule schedule;
+    kolo_schedule schedule; /* of `algorithm`, kept for the next group if that is like this one: */
     const kolo_algorithm *algorithm;
-    kolo_parts parts;   /* of the group, but not at places; */
-    uintptr_t *tensors; /* and where its tensors lie: inputs, outputs */
+    kolo_plan_key planned;
+    int64_t *planned_slices; /* [0] < 0: there is none; NULL: no memory yet */
+    kolo_parts parts;        /* of the group, but not at places; */
+    uintptr_t *tensors;      /* and where its tensors lie: inputs, outputs */
     size_t tensors_capacity;
     bool packed;
     size_t seen_left; /* steps that were left when it last moved, and when that was */
@@ -100,9 +120,9 @@ KOLO_NODISCARD kolo_status kolo_runner_share(kolo_runner *runner, const kolo_run
                                              int32_t count);
 /* Packs, plans and starts. On an error the runner stays free. */
 KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, kolo_group *group);
-/* The same for the group of a request whose places all ranks have posted. */
+/* The same at places; its group is the caller's to set, and may be none. */
 KOLO_NODISCARD kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env,
-                                                       const kolo_board *board, kolo_group *group);
+                                                       const kolo_board *board, const kolo_placed *work);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */
 void kolo_runner_finish(kolo_runner *runner);
 

@@ -89,38 +89,58 @@ bool kolo_posted_any_complete(const kolo_engine *engine)
 
 /* ---- by place: runners ---------------------------------------------------------------------------------- */
 
-static kolo_runner *take_runner(kolo_engine *engine)
+kolo_runner *kolo_posted_take_runner(kolo_posted *posted)
 {
-    kolo_runner *runner = engine->posted.free;
+    kolo_runner *runner = posted->free;
     if (runner != NULL) {
-        engine->posted.free = runner->next;
-    } else {
-        runner = malloc(sizeof(*runner));
-        if (runner == NULL)
-            return NULL;
+        posted->free = runner->next;
+        runner->next = NULL;
+    } else if ((runner = malloc(sizeof(*runner))) != NULL) {
         kolo_runner_init(runner);
     }
-    runner->next = NULL;
-    *engine->at_places_end = runner;
-    engine->at_places_end = &runner->next;
     return runner;
 }
 
-static kolo_status start_at_places(kolo_engine *engine, kolo_request *request)
+void kolo_posted_give_runner(kolo_posted *posted, kolo_runner *runner)
+{
+    runner->next = posted->free;
+    posted->free = runner;
+}
+
+static kolo_status no_memory(const kolo_request *request)
+{
+    return kolo_fail(KOLO_ERR_MEMORY, "no memory to begin '%s'", request->name);
+}
+
+kolo_status kolo_posted_attend(kolo_engine *engine, kolo_runner *runner, kolo_request *request)
 {
     kolo_group *group = kolo_group_of_one(&engine->policy, request);
-    kolo_runner *runner = group != NULL ? take_runner(engine) : NULL;
-    if (runner == NULL) {
-        free(group);
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory to begin '%s'", request->name);
-    }
+    if (group == NULL)
+        return no_memory(request);
     request->running = true;
     request->pieces_left = 1;
     runner->moved_ns = engine->now_ns;
     runner->warned = false;
-    kolo_status status = kolo_runner_start_at_places(runner, &engine->env, &engine->board, group);
+    runner->group = group;
+    *engine->at_places_end = runner;
+    engine->at_places_end = &runner->next;
+    return KOLO_OK;
+}
+
+static kolo_status start_at_places(kolo_engine *engine, kolo_request *request)
+{
+    const kolo_placed work = {.operation = &request->operation,
+                              .pieces = request->pieces,
+                              .post = request->post,
+                              .places = request->entry->places};
+    kolo_runner *runner = kolo_posted_take_runner(&engine->posted);
+    if (runner == NULL)
+        return no_memory(request);
+    kolo_status status = kolo_runner_start_at_places(runner, &engine->env, &engine->board, &work);
+    if (status == KOLO_OK)
+        status = kolo_posted_attend(engine, runner, request);
     if (status != KOLO_OK)
-        free(group);
+        kolo_posted_give_runner(&engine->posted, runner);
     return status;
 }
 
@@ -130,8 +150,7 @@ static void free_runner(kolo_engine *engine, kolo_runner **at)
     *at = runner->next;
     if (engine->at_places_end == &runner->next)
         engine->at_places_end = at;
-    runner->next = engine->posted.free;
-    engine->posted.free = runner;
+    kolo_posted_give_runner(&engine->posted, runner);
 }
 
 static int work_at_places(kolo_engine *engine)

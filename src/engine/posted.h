@@ -22,6 +22,12 @@ void kolo_posted_fini(kolo_posted *posted);
 void kolo_posted_add(kolo_posted *posted, kolo_request *request);
 void kolo_posted_drop(kolo_posted *posted, kolo_request *request);
 
+/* A runner that works on places; NULL: no memory. And back, when it is over, or has not begun. */
+kolo_runner *kolo_posted_take_runner(kolo_posted *posted);
+void kolo_posted_give_runner(kolo_posted *posted, kolo_runner *runner);
+/* What such a runner has begun is the request's, and the step goes on with it. On an error, it is the caller's still. */
+KOLO_NODISCARD kolo_status kolo_posted_attend(kolo_engine *engine, kolo_runner *runner, kolo_request *request);
+
 /* Goes on with what is complete; returns how much happened. */
 int kolo_posted_work(kolo_engine *engine);
 /* Wakes the ranks that sleep, if something was posted. */

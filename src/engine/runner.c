@@ -2,7 +2,6 @@
 #include "engine/group.h"
 
 #include "base/error.h"
-#include "engine/registry.h"
 #include "reduce/reduce.h"
 
 #include <stdlib.h>
@@ -27,6 +26,7 @@ void kolo_runner_fini(kolo_runner *runner)
     kolo_parts_fini(&runner->parts);
     free(runner->tensors);
     free(runner->bases);
+    free(runner->planned_slices);
     memset(runner, 0, sizeof(*runner));
 }
 
@@ -184,42 +184,90 @@ static bool is_readable(const kolo_runner_env *env, const kolo_group *group)
     return env->readable_tensors && is_one;
 }
 
-static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+static bool is_same_plan(const kolo_plan_key *a, const kolo_plan_key *b)
 {
-    size_t element_bytes = kolo_dtype_size(group->type);
-    int64_t bytes = runner->parts.slices[env->size] * (int64_t)element_bytes;
-    int64_t chunk_count = env->chunk_bytes / (int64_t)element_bytes;
-    kolo_collective collective = group->operation.collective;
-    kolo_plan_work work = {.collective = collective,
+    return a->collective == b->collective && a->association == b->association && a->root == b->root &&
+           a->element_bytes == b->element_bytes && a->readable_tensors == b->readable_tensors &&
+           a->shared_tensors == b->shared_tensors;
+}
+
+/* Programs do the same step after step, so the schedule is often there already. */
+static bool is_planned(const kolo_runner *runner, const kolo_runner_env *env, const kolo_plan_key *key,
+                       const int64_t *slices)
+{
+    size_t bytes = ((size_t)env->size + 1) * sizeof(*slices);
+    return runner->planned_slices != NULL && is_same_plan(&runner->planned, key) &&
+           memcmp(runner->planned_slices, slices, bytes) == 0;
+}
+
+static kolo_status keep_plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_plan_key *key,
+                             const int64_t *slices)
+{
+    size_t bytes = ((size_t)env->size + 1) * sizeof(*slices);
+    if (runner->planned_slices == NULL && (runner->planned_slices = malloc(bytes)) == NULL)
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for the slices of %d ranks", env->size);
+    memcpy(runner->planned_slices, slices, bytes);
+    runner->planned = *key;
+    return KOLO_OK;
+}
+
+static const kolo_algorithm *choose(const kolo_runner *runner, const kolo_runner_env *env, const kolo_plan_key *key,
+                                    const int64_t *slices)
+{
+    kolo_plan_work work = {.collective = key->collective,
                            .size = env->size,
-                           .bytes = bytes,
+                           .bytes = slices[env->size] * (int64_t)key->element_bytes,
                            .chunk_bytes = env->chunk_bytes,
                            .window_bytes = (int64_t)runner->window_bytes,
-                           .readable_tensors = is_readable(env, group)};
-    runner->algorithm = kolo_algorithm_select(&work, group->association, &env->model,
-                                              collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
+                           .readable_tensors = key->readable_tensors};
+    return kolo_algorithm_select(&work, key->association, &env->model,
+                                 key->collective == KOLO_BROADCAST ? env->forced_broadcast : env->forced);
+}
+
+static kolo_status plan(kolo_runner *runner, const kolo_runner_env *env, const kolo_plan_key *key,
+                        const int64_t *slices)
+{
+    int64_t chunk_count = env->chunk_bytes / (int64_t)key->element_bytes;
+    if (is_planned(runner, env, key, slices))
+        return KOLO_OK;
+    KOLO_TRY(keep_plan(runner, env, key, slices));
     kolo_plan_spec spec = {
-        .collective = collective,
+        .collective = key->collective,
         .rank = env->rank,
         .size = env->size,
-        .root = group->operation.root,
+        .root = key->root,
         .ring = env->ring,
-        .slice_offsets = runner->parts.slices,
+        .slice_offsets = runner->planned_slices,
         .chunk_count = chunk_count > 0 ? chunk_count : 1,
-        .window_count = (int64_t)(runner->window_bytes / element_bytes),
-        .readable_tensors = work.readable_tensors,
+        .window_count = key->shared_tensors ? 0 : (int64_t)(runner->window_bytes / key->element_bytes),
+        .shared_tensors = key->shared_tensors,
+        .readable_tensors = key->readable_tensors,
     };
+    runner->algorithm = key->shared_tensors ? kolo_algorithm_find("shared") : choose(runner, env, key, slices);
     kolo_schedule_reset(&runner->schedule);
-    return runner->algorithm->build(&spec, &runner->schedule);
+    kolo_status status = runner->algorithm->build(&spec, &runner->schedule);
+    if (status != KOLO_OK)
+        runner->planned_slices[0] = -1;
+    return status;
+}
+
+static kolo_status plan_group(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
+{
+    kolo_plan_key key = {.collective = group->operation.collective,
+                         .association = group->association,
+                         .root = group->operation.root,
+                         .element_bytes = kolo_dtype_size(group->type),
+                         .readable_tensors = is_readable(env, group)};
+    return plan(runner, env, &key, runner->parts.slices);
 }
 
 /* Would results push out of the caches what is still to be read, or be pushed out themselves? In place, where a result is
  * stored its input was just read. */
-static bool goes_around(const kolo_runner_env *env, const kolo_group *group, const int64_t *slices)
+static bool goes_around(const kolo_runner_env *env, kolo_collective collective, const kolo_piece *piece,
+                        const int64_t *slices)
 {
-    const kolo_piece *piece = group->members[0].piece;
-    bool adds = group->operation.collective == KOLO_ALLREDUCE || group->operation.collective == KOLO_REDUCE_SCATTER;
-    double bytes = (double)slices[env->size] * (double)kolo_dtype_size(group->type);
+    bool adds = collective == KOLO_ALLREDUCE || collective == KOLO_REDUCE_SCATTER;
+    double bytes = (double)slices[env->size] * (double)kolo_dtype_size(piece->type);
     return 2 * bytes > env->model.cache_bytes && !(adds && piece->input == piece->output);
 }
 
@@ -240,10 +288,10 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
         .tag = (uint64_t)(group->number & 0xffffffu) << KOLO_EXECUTOR_MESSAGE_BITS,
     };
     KOLO_TRY(lay_out(runner, env, group));
-    KOLO_TRY(plan(runner, env, group));
+    KOLO_TRY(plan_group(runner, env, group));
     KOLO_TRY(kolo_memory_reserve(&runner->scratch, (size_t)runner->schedule.scratch_count * element_bytes));
     run.reads_tensors = runner->algorithm->reads_tensors;
-    run.around = goes_around(env, group, runner->parts.slices);
+    run.around = goes_around(env, group->operation.collective, group->members[0].piece, runner->parts.slices);
     memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
     run.base[KOLO_BUFFER_SCRATCH] = (uintptr_t)runner->scratch.data;
     runner->group = group;
@@ -270,19 +318,20 @@ static kolo_status reserve_bases(kolo_runner *runner, int32_t size)
 
 /* run->parts stays NULL for one tensor. slices: of what is worked on. */
 static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
-                          const kolo_group *group, kolo_execution *run, const int64_t **slices)
+                          const kolo_placed *work, kolo_execution *run, const int64_t **slices)
 {
-    const kolo_request *request = group->members[0].request;
-    kolo_board_read_flags(board, &request->post, runner->flags);
-    if (request->operation.piece_count > 1) {
-        KOLO_TRY(kolo_board_read_places(board, &request->post, request->pieces, request->entry->places, &run->parts));
+    kolo_board_read_flags(board, &work->post, runner->flags);
+    if (work->operation->piece_count > 1) {
+        KOLO_TRY(kolo_board_read_places(board, &work->post, work->pieces, work->places, &run->parts));
         *slices = run->parts->slices;
         return KOLO_OK;
     }
-    KOLO_TRY(lay_out(runner, env, group));
+    KOLO_TRY(kolo_parts_begin(&runner->parts, 1, env->size));
+    kolo_parts_set(&runner->parts, 0, work->pieces->count);
+    KOLO_TRY(kolo_parts_cut(&runner->parts));
     *slices = runner->parts.slices;
     uintptr_t *inputs = runner->bases, *outputs = runner->bases + env->size;
-    KOLO_TRY(kolo_board_read_place(board, &request->post, &request->operation, request->pieces, inputs, outputs));
+    KOLO_TRY(kolo_board_read_place(board, &work->post, work->operation, work->pieces, inputs, outputs));
     run->peer_input = inputs;
     run->peer_output = outputs;
     run->base[KOLO_BUFFER_INPUT] = inputs[env->rank];
@@ -290,50 +339,34 @@ static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const
     return KOLO_OK;
 }
 
-static kolo_status plan_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group,
-                                  const int64_t *slices)
-{
-    int64_t chunk_count = env->chunk_bytes / (int64_t)kolo_dtype_size(group->type);
-    kolo_plan_spec spec = {
-        .collective = group->operation.collective,
-        .rank = env->rank,
-        .size = env->size,
-        .root = group->operation.root,
-        .ring = env->ring,
-        .slice_offsets = slices,
-        .chunk_count = chunk_count > 0 ? chunk_count : 1,
-        .shared_tensors = true,
-    };
-    runner->algorithm = kolo_algorithm_find("shared");
-    kolo_schedule_reset(&runner->schedule);
-    return runner->algorithm->build(&spec, &runner->schedule);
-}
-
 kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
-                                        kolo_group *group)
+                                        const kolo_placed *work)
 {
+    kolo_collective collective = work->operation->collective;
     KOLO_TRY(reserve_bases(runner, env->size));
     kolo_execution run = {
         .schedule = &runner->schedule,
-        .type = group->type,
-        .op = group->operation.op,
+        .type = work->pieces->type,
+        .op = work->operation->op,
         .rank = env->rank,
         .size = env->size,
         .ring = env->ring,
         .flags = runner->flags,
-        .postscale = group->operation.postscale,
+        .postscale = work->operation->postscale,
     };
     const int64_t *slices;
-    KOLO_TRY(locate(runner, env, board, group, &run, &slices));
-    KOLO_TRY(plan_at_places(runner, env, group, slices));
-    run.around = goes_around(env, group, slices);
+    KOLO_TRY(locate(runner, env, board, work, &run, &slices));
+    kolo_plan_key key = {.collective = collective,
+                         .association = KOLO_ASSOCIATION_DIRECT,
+                         .root = work->operation->root,
+                         .element_bytes = kolo_dtype_size(run.type),
+                         .shared_tensors = true};
+    KOLO_TRY(plan(runner, env, &key, slices));
+    run.around = goes_around(env, collective, work->pieces, slices);
     for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
-        runner->flag_base[flag] = group->members[0].request->post.round - 1;
-    memcpy(run.flag_base, runner->flag_base, sizeof(run.flag_base));
+        run.flag_base[flag] = runner->flag_base[flag] = work->post.round - 1;
     runner->packed = false;
-    KOLO_TRY(kolo_executor_start(&runner->executor, env->ops, env->transport, &run));
-    runner->group = group;
-    return KOLO_OK;
+    return kolo_executor_start(&runner->executor, env->ops, env->transport, &run);
 }
 
 void kolo_runner_finish(kolo_runner *runner)

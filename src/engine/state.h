@@ -9,6 +9,9 @@
 #include "engine/negotiate.h"
 #include "engine/posted.h"
 
+/* Steps of a schedule that are done at a time. */
+enum { KOLO_ENGINE_TURN = 16 };
+
 struct kolo_engine {
     kolo_engine_options options;
     int32_t *ring;

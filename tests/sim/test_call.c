@@ -29,7 +29,8 @@ typedef struct caller {
     kolo_piece piece;
     float data[COUNT_MAX];
     kolo_request_spec spec;
-    kolo_entry *entry; /* posted, and not over */
+    kolo_call call;
+    bool posted; /* and not over */
     kolo_request *request;
 } caller;
 
@@ -62,7 +63,7 @@ static void prepare(caller *c, cluster *net, int32_t rank, const char *name, int
                                   .pieces = &c->piece,
                                   .ndims = &c->ndim,
                                   .shapes = &c->shape};
-    c->entry = NULL;
+    c->posted = false;
     c->request = NULL;
 }
 
@@ -73,8 +74,7 @@ static kolo_engine *engine_of(const caller *c)
 
 static bool begin(caller *c)
 {
-    c->entry = kolo_call_begin(engine_of(c), &c->spec);
-    return c->entry != NULL;
+    return c->posted = kolo_call_begin(engine_of(c), &c->spec, &c->call);
 }
 
 static void make_request(caller *c)
@@ -93,17 +93,19 @@ static void adopt(caller *c)
 {
     make_request(c);
     kolo_call_wake(engine_of(c));
-    kolo_call_adopt(engine_of(c), c->entry, c->request, kolo_sim_now(c->net->sim));
-    c->entry = NULL;
+    kolo_call_adopt(engine_of(c), &c->call, c->request, kolo_sim_now(c->net->sim));
+    c->posted = false;
     cluster_step(c->net, c->rank);
 }
 
 static void finish(caller *c)
 {
-    assert_true(kolo_call_is_complete(engine_of(c), c->entry));
+    bool over = false;
+    assert_true(kolo_call_is_complete(engine_of(c), &c->call));
     kolo_call_wake(engine_of(c));
-    kolo_call_finish(engine_of(c), c->entry, &c->spec);
-    c->entry = NULL;
+    assert_int_equal(kolo_call_work(engine_of(c), &c->call, &over), KOLO_OK);
+    assert_true(over);
+    c->posted = false;
 }
 
 UNWATCHED static void check(const caller *c, int64_t key)
@@ -151,7 +153,7 @@ static void call__of_all_ranks_completes_without_a_message(void **state)
         for (int32_t r = 0; r < 3; r++) {
             prepare(&callers[r], &net, r, key % 2 == 0 ? "w" : "b", key % 2 == 0 ? 100 : 0, key);
             assert_true(begin(&callers[r]));
-            assert_int_equal(kolo_call_is_complete(engine_of(&callers[0]), callers[0].entry), r == 2);
+            assert_int_equal(kolo_call_is_complete(engine_of(&callers[0]), &callers[0].call), r == 2);
         }
         for (int32_t r = 0; r < 3; r++) {
             finish(&callers[r]);
@@ -185,7 +187,7 @@ static void wait_for(int32_t first, bool others_call)
             submit(&callers[r]);
     }
     for (int32_t r = 0; r < 3; r++)
-        if (callers[r].entry != NULL)
+        if (callers[r].posted)
             finish(&callers[r]);
     cluster_settle(&net, EVENTS_MAX);
     for (int32_t r = 0; r < 3; r++) {
@@ -262,7 +264,7 @@ static void disagree(int32_t odd, bool reported_first)
         submit(&callers[odd]);
     for (int32_t r = 0; r < 3; r++)
         if (r != odd) {
-            assert_false(kolo_call_is_complete(engine_of(&callers[r]), callers[r].entry));
+            assert_false(kolo_call_is_complete(engine_of(&callers[r]), &callers[r].call));
             adopt(&callers[r]);
         }
     cluster_settle(&net, EVENTS_MAX);
@@ -335,12 +337,12 @@ static int64_t count_at(uint64_t seed, int64_t step, int *name)
 /* One move of a rank: begin or submit its next step, look, give up looking, or see that it is over. */
 static void move(caller *c, cluster *net, int32_t rank, uint64_t seed, int64_t *step, kolo_rng *rng)
 {
-    if (c->entry != NULL) {
-        if (kolo_call_is_complete(engine_of(c), c->entry))
+    if (c->posted) {
+        if (kolo_call_is_complete(engine_of(c), &c->call))
             finish(c);
         else if (kolo_rng_below(rng, 2) == 0)
             adopt(c);
-        if (c->entry == NULL && c->request == NULL)
+        if (!c->posted && c->request == NULL)
             check(c, (*step)++);
     } else if (c->request != NULL) {
         cluster_step(net, rank);
@@ -362,7 +364,7 @@ static void move(caller *c, cluster *net, int32_t rank, uint64_t seed, int64_t *
 static void advance(cluster *net)
 {
     int32_t rank = kolo_sim_advance(net->sim);
-    if (rank >= 0 && callers[rank].entry == NULL)
+    if (rank >= 0 && !callers[rank].posted)
         cluster_step(net, rank);
 }
 

@@ -68,7 +68,7 @@ static void fill(starter *s, int64_t key)
 static bool start(starter *s, int64_t key)
 {
     fill(s, key);
-    bool done = kolo_call_start(engine_of(s), s->request);
+    bool done = kolo_call_start(engine_of(s), s->request, true);
     if (done)
         kolo_call_wake(engine_of(s));
     return done;
@@ -83,7 +83,8 @@ static void submit(starter *s, int64_t key)
 
 static bool is_complete(const starter *s)
 {
-    return kolo_call_is_complete(engine_of(s), s->request->entry);
+    const kolo_call call = kolo_call_of(s->request);
+    return kolo_call_is_complete(engine_of(s), &call);
 }
 
 static void check(starter *s, int64_t key)
@@ -103,6 +104,10 @@ static void check(starter *s, int64_t key)
 static void end(starter *s, int64_t key)
 {
     assert_true(kolo_call_is_started(engine_of(s), s->request) && is_complete(s));
+    kolo_call call = kolo_call_of(s->request);
+    bool over = false;
+    assert_int_equal(kolo_call_work(engine_of(s), &call, &over), KOLO_OK);
+    assert_true(over);
     kolo_call_end(engine_of(s), s->request);
     check(s, key);
     assert_true(kolo_engine_idle(engine_of(s)));
