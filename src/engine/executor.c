@@ -62,7 +62,7 @@ kolo_status kolo_executor_start(kolo_executor *executor, const kolo_transport_op
     executor->ready_head = executor->ready_tail = 0;
     executor->steps_left = schedule->step_count;
     executor->posted = 0;
-    executor->canceled = false;
+    executor->canceled = executor->told = false;
     executor->blocked = KOLO_NO_STEP;
     executor->status = KOLO_OK;
     for (uint32_t i = 0; i < schedule->step_count; i++) {
@@ -280,7 +280,7 @@ static kolo_status compute(kolo_executor *executor, const kolo_step *step)
 
 /* ---- flags ---------------------------------------------------------------------------------------------- */
 
-static void notify(const kolo_executor *executor, const kolo_step *step)
+static void notify(kolo_executor *executor, const kolo_step *step)
 {
     const kolo_execution *run = &executor->run;
     uint64_t value = run->flag_base[step->message] + (uint64_t)step->count, *own = run->flags[run->rank];
@@ -289,7 +289,16 @@ static void notify(const kolo_executor *executor, const kolo_step *step)
         own[PLACE_OUTPUT] = run->base[KOLO_BUFFER_OUTPUT];
     }
     __atomic_store_n(&own[step->message], value, __ATOMIC_RELEASE);
-    executor->ops->flags_changed(executor->transport);
+    executor->told = true;
+}
+
+/* Wakes the ranks that sleep, whom flags may concern that were told. That takes a full fence, so the next step's look at
+ * others' flags comes before, while the own one is on its way to them; but nothing that takes long. */
+static void wake(kolo_executor *executor)
+{
+    if (executor->told)
+        executor->ops->flags_changed(executor->transport);
+    executor->told = false;
 }
 
 static bool has_reached(const kolo_execution *run, const kolo_step *step, int32_t rank)
@@ -371,14 +380,16 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
 static bool run_step(kolo_executor *executor, uint32_t index)
 {
     const kolo_step *step = &executor->run.schedule->steps[index];
+    bool is_there = step->kind != KOLO_STEP_WAIT || is_satisfied(&executor->run, step);
     kolo_status status;
+    wake(executor);
     switch (step->kind) {
     case KOLO_STEP_SEND:
     case KOLO_STEP_RECV:
         post_or_cancel(executor, index, step);
         return true;
     case KOLO_STEP_WAIT:
-        if (!is_satisfied(&executor->run, step))
+        if (!is_there)
             return false;
         break;
     case KOLO_STEP_NOTIFY:
@@ -416,6 +427,7 @@ int kolo_executor_advance(kolo_executor *executor, int budget)
         }
         ran++;
     }
+    wake(executor);
     return ran;
 }
 

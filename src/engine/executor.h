@@ -62,6 +62,7 @@ struct kolo_executor {
     int32_t ranks;          /* that operands and rows have room for */
     size_t steps_left;
     size_t posted; /* at the transport now */
+    bool told;     /* by flags, and nobody was woken for it yet */
     bool canceled;
     kolo_status status; /* the first failure */
     uint32_t failed_step;
