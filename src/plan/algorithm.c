@@ -138,6 +138,6 @@ bool kolo_plan_values_pay(const kolo_plan_work *work, bool by_place, const kolo_
         return false;
     const kolo_algorithm *other =
         by_place ? &kolo_algorithm_shared : kolo_algorithm_select(work, KOLO_ASSOCIATION_DIRECT, model, NULL);
-    return kolo_price_values(model, (double)work->bytes, work->size) <=
-           kolo_price_order(model) + other->price(work, model);
+    double before_ns = by_place ? kolo_price_post(model) : kolo_price_order(model);
+    return kolo_price_values(model, (double)work->bytes, work->size) <= before_ns + other->price(work, model);
 }

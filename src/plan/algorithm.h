@@ -96,9 +96,8 @@ const kolo_algorithm *kolo_algorithm_select(const kolo_plan_work *work, kolo_ass
                                             const kolo_price_model *model, const kolo_algorithm *forced);
 
 /* Where ranks share memory, and are not too many for a board (engine/board.h): whether an all-reduce by values (price.h)
- * costs no more than the algorithm that would do it otherwise, and what comes before that: agreeing on the order, or, by
- * place, as much: nothing is agreed on, but a request, its group and its schedule are made. by_place: that algorithm is
- * `shared`. Pure. */
+ * costs no more than the algorithm that would do it otherwise, and what comes before that: agreeing on the order; or,
+ * by_place, where that algorithm is `shared`, posts. Pure. */
 enum {
     KOLO_PLAN_VALUE_RANKS = 64,     /* with more, there is no board */
     KOLO_PLAN_VALUE_BYTES = 262144, /* larger tensors never go by values: their room is better spent on small ones */

@@ -77,9 +77,14 @@ double kolo_price_spill(const kolo_price_model *model, double traffic, double fo
     return footprint > model->cache_bytes ? traffic * (1 - model->cache_bytes / footprint) * model->memory_ns : 0;
 }
 
+double kolo_price_post(const kolo_price_model *model)
+{
+    return model->flight_ns + model->step_ns;
+}
+
 double kolo_price_values(const kolo_price_model *model, double bytes, int32_t size)
 {
-    return model->flight_ns + model->step_ns + bytes * (model->write_ns + (size - 1) * model->fold_ns) +
+    return kolo_price_post(model) + bytes * (model->write_ns + (size - 1) * model->fold_ns) +
            kolo_price_spill(model, 4 * bytes, 2 * bytes);
 }
 

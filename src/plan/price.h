@@ -53,9 +53,9 @@ double kolo_price_message(const kolo_price_model *model, double bytes);
  * hold it. */
 double kolo_price_spill(const kolo_price_model *model, double traffic, double footprint);
 
-/* An all-reduce among ranks that share memory without an algorithm: everybody writes the whole into a place of its own,
- * sees that the others have, and adds up. And: agreeing on the order before an algorithm begins, a word up to the root and
- * one down. */
+/* Among ranks that share memory, a post until everybody's is seen. An all-reduce without an algorithm: everybody posts the
+ * whole, and adds up. And: agreeing on the order before an algorithm begins, a word up to the root and one down. */
+double kolo_price_post(const kolo_price_model *model);
 double kolo_price_values(const kolo_price_model *model, double bytes, int32_t size);
 double kolo_price_order(const kolo_price_model *model);
 

@@ -229,6 +229,10 @@ static void values__pay_where_words_are_dear(void **state)
         work.bytes++;
         assert_false(kolo_plan_values_pay(&work, by_place, &crowded));
     }
+    /* An order is dearer than a post, and windows are than places. */
+    work.bytes = 2 * 8192;
+    assert_true(kolo_plan_values_pay(&work, false, &model));
+    assert_false(kolo_plan_values_pay(&work, true, &model));
     work.bytes = 64;
     work.size = KOLO_PLAN_VALUE_RANKS + 1;
     assert_false(kolo_plan_values_pay(&work, false, &model));
