@@ -292,8 +292,7 @@ static void notify(kolo_executor *executor, const kolo_step *step)
     executor->told = true;
 }
 
-/* Wakes the ranks that sleep, whom flags may concern that were told. That takes a full fence, so the next step's look at
- * others' flags comes before, while the own one is on its way to them; but nothing that takes long. */
+/* Wakes the ranks that sleep, after flags were told. That takes a full fence, so a look at others' flags comes before. */
 static void wake(kolo_executor *executor)
 {
     if (executor->told)
@@ -326,11 +325,9 @@ void kolo_executor_peers(const kolo_executor *executor, kolo_ranks *ranks)
     if (executor->blocked == KOLO_NO_STEP)
         return;
     const kolo_step *step = &run->schedule->steps[executor->blocked];
-    if (step->kind != KOLO_STEP_WAIT) {
+    if (step->kind != KOLO_STEP_WAIT)
         (void)kolo_ranks_add(ranks, executor->failed_peer, executor->failed_peer);
-        return;
-    }
-    for (int32_t rank = 0; rank < run->size; rank++)
+    for (int32_t rank = 0; step->kind == KOLO_STEP_WAIT && rank < run->size; rank++)
         if (rank != run->rank && (step->peer < 0 || step->peer == rank) && !has_reached(run, step, rank))
             (void)kolo_ranks_add(ranks, rank, rank);
 }
@@ -368,9 +365,8 @@ static void fail_step(kolo_executor *executor, uint32_t index, int32_t peer, kol
 static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_step *step)
 {
     kolo_status status = post(executor, index, step);
-    if (status == KOLO_OK) {
-        executor->posted++;
-    } else {
+    executor->posted += status == KOLO_OK;
+    if (status != KOLO_OK) {
         executor->postings[index].executor = NULL;
         fail_step(executor, index, step->peer, status);
     }
@@ -380,17 +376,17 @@ static void post_or_cancel(kolo_executor *executor, uint32_t index, const kolo_s
 static bool run_step(kolo_executor *executor, uint32_t index)
 {
     const kolo_step *step = &executor->run.schedule->steps[index];
-    bool is_there = step->kind != KOLO_STEP_WAIT || is_satisfied(&executor->run, step);
+    bool waits = step->kind == KOLO_STEP_WAIT && !is_satisfied(&executor->run, step);
     kolo_status status;
     wake(executor);
+    if (waits)
+        return false;
     switch (step->kind) {
     case KOLO_STEP_SEND:
     case KOLO_STEP_RECV:
         post_or_cancel(executor, index, step);
         return true;
     case KOLO_STEP_WAIT:
-        if (!is_there)
-            return false;
         break;
     case KOLO_STEP_NOTIFY:
         notify(executor, step);
@@ -411,9 +407,7 @@ static bool run_step(kolo_executor *executor, uint32_t index)
 int kolo_executor_advance(kolo_executor *executor, int budget)
 {
     int ran = 0;
-    if (executor->canceled)
-        return 0;
-    if (executor->blocked != KOLO_NO_STEP) {
+    if (executor->blocked != KOLO_NO_STEP && !executor->canceled) {
         if (!run_step(executor, executor->blocked))
             return 0;
         executor->blocked = KOLO_NO_STEP;
