@@ -124,7 +124,7 @@ static void missing_rank__is_warned_about_in_every_posted_round(void **state)
 static void disagree_without_the_last(int32_t size)
 {
     static float data[CLUSTER_MAX][8];
-    char missing[8];
+    char missing[16];
     cluster net;
     kolo_request *requests[CLUSTER_MAX];
     cluster_init(&net, &(cluster_options){.size = size, .seed = 1, .window_bytes = 8 << 20});
