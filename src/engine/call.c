@@ -75,10 +75,11 @@ static kolo_status start_runner(kolo_engine *engine, kolo_call *call)
 
 kolo_status kolo_call_work(kolo_engine *engine, kolo_call *call, bool *over)
 {
-    *over = true;
+    *over = false;
     if (kolo_call_is_by_value(call)) {
         kolo_post at = kolo_entry_post(call->entry);
         kolo_board_read_value(&engine->board, &at, call->operation, call->pieces);
+        *over = true;
     } else {
         kolo_status status = call->runner != NULL ? KOLO_OK : start_runner(engine, call);
         if (status != KOLO_OK) {
@@ -92,6 +93,13 @@ kolo_status kolo_call_work(kolo_engine *engine, kolo_call *call, bool *over)
     }
     call->entry->round += *over;
     return KOLO_OK;
+}
+
+void kolo_call_drop(kolo_engine *engine, kolo_call *call)
+{
+    if (call->runner != NULL)
+        kolo_posted_give_runner(&engine->posted, call->runner);
+    call->runner = NULL;
 }
 
 bool kolo_call_awaits(const kolo_call *call)

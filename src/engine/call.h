@@ -48,6 +48,8 @@ void kolo_call_wake(kolo_engine *engine);
 /* Once complete: works as long as a turn of the engine at most. *over: so is the operation. On an error it failed, and with
  * it the job. */
 KOLO_NODISCARD kolo_status kolo_call_work(kolo_engine *engine, kolo_call *call, bool *over);
+/* Leaves it where it is, in a job that is about to break. */
+void kolo_call_drop(kolo_engine *engine, kolo_call *call);
 /* What is not over: only other ranks are missing, for which one may look by working. Else much is left to do. */
 bool kolo_call_awaits(const kolo_call *call);
 /* The request, made from the same spec, goes on from here; the engine takes a reference of its own. Or the one that was

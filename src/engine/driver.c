@@ -197,15 +197,16 @@ static kolo_status attend(kolo_driver *driver, kolo_call *call, bool is_complete
 }
 
 /* It was posted, and takes longer: it becomes a request like others. */
-static kolo_status adopt(kolo_driver *driver, const kolo_call *call, const kolo_request_spec *spec,
-                         kolo_request **request)
+static kolo_status adopt(kolo_driver *driver, kolo_call *call, const kolo_request_spec *spec, kolo_request **request)
 {
     int64_t now_ns = kolo_clock_now_ns();
     kolo_status status = kolo_request_create(spec, now_ns, request);
-    if (status == KOLO_OK)
+    if (status == KOLO_OK) {
         kolo_call_adopt(driver->options.engine, call, *request, now_ns);
-    else
+    } else {
+        kolo_call_drop(driver->options.engine, call);
         kolo_engine_abort(driver->options.engine, kolo_error_current()); /* the others count on this rank */
+    }
     return status;
 }
 

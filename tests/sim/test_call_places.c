@@ -1,7 +1,6 @@
-/* test_call_places.c - the same as test_call.c and test_start.c of operations by place: over at once, adopted before or
- * after their work, or in its middle; beside ranks that submit, or whose tensors are private; when somebody dies or posts
- * nonsense; and random programs. A failure of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs
- * more. */
+/* test_call_places.c - as test_call.c and test_start.c, by place: over at once, adopted before, amid or after their work;
+ * beside ranks that submit, or whose tensors are private; when somebody dies or posts nonsense; and random programs. A failure
+ * of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
 #include "sim/cluster.h"
 #include "sim/replay.h"
 
@@ -287,27 +286,15 @@ static void call__whose_peer_dies_or_stops_at_work_ends(void **state)
         }
 }
 
-static void call__where_a_peer_posts_nonsense_breaks_the_job(void **state)
-{
-    (void)state;
-    cluster net;
-    bool over = false;
-    begin_job(&net, 2, LONG_CHUNKS);
-    agree(&net, 1);
-    prepare_all(&net, 1, 2);
-    assert_true(begin(&callers[0]) && begin(&callers[1]));
-    kolo_post post = kolo_entry_post(callers[1].call.entry);
-    kolo_card_of(&net.engines[1]->board, 1, &post)->output = UINT64_MAX - 8;
-    assert_int_equal(kolo_call_work(net.engines[0], &callers[0].call, &over), KOLO_ERR_PROTOCOL);
-    assert_false(over && kolo_engine_error(net.engines[0]) == NULL);
-    assert_non_null(strstr(kolo_engine_error(net.engines[0])->message, "outside of its heap"));
-    adopt(&callers[1]);
-    cluster_settle(&net, EVENTS_MAX);
-    cluster_expect_error(callers[1].request, KOLO_ERR_PROTOCOL, "outside of its heap");
-    cluster_fini(&net);
-}
-
 /* ---- prepared --------------------------------------------------------------------------------------------------- */
+
+static void make_requests(cluster *net, size_t pieces)
+{
+    prepare_all(net, pieces, 0);
+    for (int32_t r = 0; r < net->size; r++)
+        submit(&callers[r]);
+    cluster_settle(net, EVENTS_MAX);
+}
 
 static void start(caller *c, int64_t key)
 {
@@ -327,10 +314,7 @@ static void start__ends_one_way_or_the_other(void **state)
     for (size_t pieces = 1; pieces <= PIECES_MAX; pieces += 2) {
         cluster net;
         begin_job(&net, 2, LONG_CHUNKS);
-        prepare_all(&net, pieces, 0);
-        for (int32_t r = 0; r < 2; r++)
-            submit(&callers[r]);
-        cluster_settle(&net, EVENTS_MAX);
+        make_requests(&net, pieces);
         for (int64_t key = 1; key < 9; key++) {
             start(&callers[0], key);
             start(&callers[1], key);
@@ -358,6 +342,26 @@ static void start__ends_one_way_or_the_other(void **state)
             kolo_request_release(callers[r].request);
         cluster_fini(&net);
     }
+}
+
+static void start__where_a_peer_posts_nonsense_fails(void **state)
+{
+    (void)state;
+    cluster net;
+    bool over = true;
+    begin_job(&net, 2, LONG_CHUNKS);
+    make_requests(&net, 1);
+    for (int32_t r = 0; r < 2; r++)
+        start(&callers[r], 2);
+    kolo_post post = kolo_entry_post(callers[1].call.entry);
+    kolo_card_of(&net.engines[1]->board, 1, &post)->output = UINT64_MAX - 8;
+    assert_int_equal(kolo_call_work(net.engines[0], &callers[0].call, &over), KOLO_ERR_PROTOCOL);
+    assert_false(over); /* the next step ends it */
+    adopt(&callers[1]);
+    cluster_settle(&net, EVENTS_MAX);
+    cluster_expect_error(callers[0].request, KOLO_ERR_PROTOCOL, "outside of its heap");
+    cluster_expect_error(callers[1].request, KOLO_ERR_PROTOCOL, "outside of its heap");
+    cluster_fini(&net);
 }
 
 /* ---- random programs -------------------------------------------------------------------------------------------- */
@@ -438,7 +442,7 @@ int main(void)
         cmocka_unit_test(call__of_all_ranks_completes_without_a_message),
         cmocka_unit_test(call__that_takes_long_becomes_a_request),
         cmocka_unit_test(call__whose_peer_dies_or_stops_at_work_ends),
-        cmocka_unit_test(call__where_a_peer_posts_nonsense_breaks_the_job),
+        cmocka_unit_test(start__where_a_peer_posts_nonsense_fails),
         cmocka_unit_test(start__ends_one_way_or_the_other),
         cmocka_unit_test_teardown(random_programs__of_calls_and_requests_are_right, replay_tell),
     };
