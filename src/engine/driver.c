@@ -16,10 +16,12 @@
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)
 
 /* How often the caller of a small operation looks for the others before it steps the engine: some 20 us; and the first
- * times without a pause in between. */
+ * times without a pause in between. Where it yields, not for long: beside strangers each time may take milliseconds, and
+ * other threads of the program wait for the token. */
 enum { CALL_SPINS = 1000, CALL_LOOKS = 64, CALL_YIELDS = 32 };
+#define CALL_YIELD_NS KOLO_NS_PER_MS
 /* It does so where callers spin for long. Where that was in vain, it yields, but for every 64th, to find out. */
-#define CALL_SPIN_NS (10 * KOLO_NS_PER_US)
+#define CALL_SPIN_NS  (10 * KOLO_NS_PER_US)
 enum { CALL_TRIES_EVERY = 64 };
 enum { ACCEPT_EVERY = 64 };
 
@@ -169,29 +171,46 @@ static bool call_spins(const kolo_driver *driver)
     return spin_ns > 0 && (spin_ns >= CALL_SPIN_NS || tries);
 }
 
-/* Before the next look. False: there were many, and it is not likely to be soon. */
-static bool pause_between(bool spins, int looks)
+/* How a caller looks for the others: again and again, or giving the core away in between. */
+typedef struct lookout {
+    bool spins;
+    int looks;
+    int64_t until_ns; /* where it yields */
+} lookout;
+
+static lookout lookout_of(const kolo_driver *driver)
 {
-    if (!spins)
+    bool spins = call_spins(driver);
+    return (lookout){.spins = spins, .until_ns = spins ? 0 : kolo_clock_now_ns() + CALL_YIELD_NS};
+}
+
+/* Before the next look. False: there were many, and it is not likely to be soon. */
+static bool pause_between(lookout *out)
+{
+    int looks = out->looks++;
+    if (!out->spins) {
         sched_yield();
-    else if (looks >= CALL_LOOKS)
+        return looks < CALL_YIELDS && kolo_clock_now_ns() < out->until_ns;
+    }
+    if (looks >= CALL_LOOKS)
         kolo_driver_relax();
-    return looks < (spins ? CALL_SPINS : CALL_YIELDS);
+    return looks < CALL_SPINS;
 }
 
 /* Looks again whether a posted operation is complete, as long as that is likely to be soon, and does the rest. */
 static kolo_status attend(kolo_driver *driver, kolo_call *call, bool is_complete, bool *over)
 {
     kolo_engine *engine = driver->options.engine;
-    bool spins = call_spins(driver);
+    lookout out = lookout_of(driver);
     *over = false;
-    for (int looks = 0; !is_complete && pause_between(spins, looks); looks++)
+    while (!is_complete && pause_between(&out))
         is_complete = kolo_call_is_complete(engine, call);
     if (is_complete)
         KOLO_TRY(kolo_call_work(engine, call, over));
-    for (int looks = 0; is_complete && !*over && kolo_call_awaits(call) && pause_between(spins, looks); looks++)
+    out.looks = 0;
+    while (is_complete && !*over && kolo_call_awaits(call) && pause_between(&out))
         KOLO_TRY(kolo_call_work(engine, call, over));
-    if (*over && spins)
+    if (*over && out.spins)
         kolo_patience_end(&driver->patience, 0, 0);
     return KOLO_OK;
 }
