@@ -2,7 +2,6 @@
 #include "engine/board.h"
 
 #include "engine/card.h"
-#include "plan/slice.h"
 #include "reduce/reduce.h"
 
 #include <string.h>
@@ -12,7 +11,7 @@ enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, FLAGS_PER_LINE = 8 };
 
 _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
 
-void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, kolo_publisher *publisher,
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, kolo_publisher *publisher,
                       const kolo_transport_ops *ops, kolo_transport *transport)
 {
     size_t window = ops->window_bytes(transport) / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
@@ -22,7 +21,6 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32
     size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / KOLO_BOARD_LINE_BYTES;
     *board = (kolo_board){.rank = rank,
                           .size = size,
-                          .ring = ring,
                           .ops = ops,
                           .transport = transport,
                           .publisher = publisher,
@@ -181,24 +179,14 @@ void kolo_board_write_value(const kolo_board *board, const kolo_post *post, cons
 }
 
 /* What a rank adds: what it has posted. The own input is as good, and nearer, unless it was scaled for posting. */
-static const char *operand_of(const kolo_board *board, int32_t rank, const kolo_post *post,
+static const void *operand_of(const kolo_board *board, int32_t rank, const kolo_post *post,
                               const kolo_operation *operation, const kolo_piece *piece)
 {
     bool is_own = rank == board->rank && !kolo_operation_scales_inputs(operation);
     return is_own ? piece->input : payload_of(board, rank, post, piece);
 }
 
-/* Two inputs give the same bits in either order; so does one element's sum, whoever owns it. */
-static void fold_two(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                     const kolo_reduction *reduction, const kolo_piece *piece)
-{
-    void *dst = piece->output;
-    const void *inputs[2] = {operand_of(board, 0, post, operation, piece),
-                             operand_of(board, 1, post, operation, piece)};
-    kolo_reduce_fold(reduction, &dst, 1, inputs, 2, (size_t)piece->count);
-}
-
-/* Slice by slice, in the order that the algorithms on windows have, so that the bits are theirs. */
+/* In the order of ranks, as the algorithms on windows add, so that the bits are theirs. */
 void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
                            const kolo_piece *piece)
 {
@@ -209,25 +197,9 @@ void kolo_board_read_value(const kolo_board *board, const kolo_post *post, const
                                       .final = true,
                                       .size = board->size,
                                       .postscale = operation->postscale};
-    if (board->size == 2) {
-        fold_two(board, post, operation, &reduction, piece);
-        return;
-    }
-    size_t element_bytes = kolo_dtype_size(piece->type);
-    const char *operands[KOLO_BOARD_RANKS_MAX]; /* by position on the ring */
+    void *dst = piece->output;
     const void *inputs[KOLO_BOARD_RANKS_MAX];
-    for (int32_t position = 0; position < board->size; position++)
-        operands[position] = operand_of(board, board->ring[position], post, operation, piece);
-    for (int32_t position = 0; position < board->size; position++) {
-        kolo_range slice = kolo_slice_of(piece->count, board->size, board->ring[position]);
-        size_t offset = (size_t)slice.offset * element_bytes, n = 0;
-        if (slice.count == 0)
-            continue;
-        for (int32_t i = position + 1; i < board->size; i++)
-            inputs[n++] = operands[i] + offset;
-        for (int32_t i = 0; i <= position; i++)
-            inputs[n++] = operands[i] + offset;
-        void *dst = (char *)piece->output + offset;
-        kolo_reduce_fold(&reduction, &dst, 1, inputs, n, (size_t)slice.count);
-    }
+    for (int32_t rank = 0; rank < board->size; rank++)
+        inputs[rank] = operand_of(board, rank, post, operation, piece);
+    kolo_reduce_fold(&reduction, &dst, 1, inputs, (size_t)board->size, (size_t)piece->count);
 }

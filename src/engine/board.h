@@ -68,7 +68,6 @@ typedef struct kolo_post {
 
 typedef struct kolo_board {
     int32_t rank, size; /* size 0: not in use */
-    const int32_t *ring;
     kolo_publisher *publisher;
     const kolo_transport_ops *ops;
     kolo_transport *transport;
@@ -82,7 +81,7 @@ typedef struct kolo_board {
 
 /* Takes the ends of the windows of a transport whose windows all ranks share; stays out of use where they are too
  * small, or there are too many ranks. */
-void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, const int32_t *ring, kolo_publisher *publisher,
+void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, kolo_publisher *publisher,
                       const kolo_transport_ops *ops, kolo_transport *transport);
 
 /* What an operation may use: all ranks think the same of it. */

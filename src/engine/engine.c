@@ -295,8 +295,8 @@ kolo_status kolo_engine_attach(kolo_engine *engine, const kolo_transport_ops *op
     engine->policy.is_shared = all_share(engine);
     KOLO_TRY(join_tree(engine));
     if (engine->policy.is_shared)
-        kolo_board_share(&engine->board, engine->options.rank, engine->options.size, engine->ring, &engine->publisher,
-                         ops, transport);
+        kolo_board_share(&engine->board, engine->options.rank, engine->options.size, &engine->publisher, ops,
+                         transport);
     engine->env.reserved_bytes = engine->board.bytes;
     for (int32_t i = 0; engine->policy.is_shared && i < engine->options.groups_in_flight; i++)
         KOLO_TRY(kolo_runner_share(&engine->runners[i], &engine->env, i, engine->options.groups_in_flight));

@@ -141,15 +141,7 @@ static size_t list_outputs(const kolo_executor *executor, const kolo_step *step)
     return (size_t)run->size;
 }
 
-static int32_t ring_position(const kolo_execution *run, int32_t rank)
-{
-    int32_t position = 0;
-    while (run->ring[position] != rank)
-        position++;
-    return position;
-}
-
-/* What it reads, as operands from `first` on: a FOLD's in ring order, starting after the owner. Returns how many. */
+/* What it reads, as operands from `first` on: a FOLD's in the order of ranks. Returns how many. */
 static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, size_t first)
 {
     const kolo_execution *run = &executor->run;
@@ -160,11 +152,9 @@ static size_t list_inputs(const kolo_executor *executor, const kolo_step *step, 
         set_operand(executor, first + 1, step->b, run->rank, step->b_offset);
         return 2;
     }
-    int32_t position = ring_position(run, step->peer);
-    for (int32_t i = 0; i < run->size; i++) {
-        int32_t rank = run->ring[(position + 1 + i) % run->size];
+    for (int32_t rank = 0; rank < run->size; rank++) {
         bool is_own = rank == run->rank;
-        set_operand(executor, first + (size_t)i, is_own ? step->b : step->a, rank,
+        set_operand(executor, first + (size_t)rank, is_own ? step->b : step->a, rank,
                     is_own ? step->b_offset : step->a_offset);
     }
     return (size_t)run->size;
@@ -239,10 +229,8 @@ static kolo_status fetch(kolo_executor *executor, const kolo_step *step, size_t 
     if (step->kind == KOLO_STEP_COPY)
         return read_peer(executor, step->peer, executor->operands[outputs], executor->operands[0], bytes);
     char *scratch = (char *)run->base[KOLO_BUFFER_SCRATCH];
-    int32_t position = ring_position(run, step->peer);
-    for (int32_t i = 0; i < run->size; i++) {
-        int32_t rank = run->ring[(position + 1 + i) % run->size];
-        void **operand = &executor->operands[outputs + (size_t)i];
+    for (int32_t rank = 0; rank < run->size; rank++) {
+        void **operand = &executor->operands[outputs + (size_t)rank];
         if (rank == run->rank)
             continue;
         KOLO_TRY(read_peer(executor, rank, *operand, scratch, bytes));

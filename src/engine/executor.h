@@ -32,7 +32,6 @@ typedef struct kolo_execution {
     const kolo_parts *parts; /* NULL; else where INPUT, OUTPUT and the peers' are, not at the above */
     uint64_t *const *flags;  /* per rank: its line of KOLO_FLAG_COUNT flags, and two words of places */
     uint64_t flag_base[KOLO_FLAG_COUNT]; /* what the schedule calls 0 */
-    const int32_t *ring;
     kolo_dtype_id type;
     kolo_reduce_op op;
     int32_t rank, size;

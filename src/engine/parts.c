@@ -37,14 +37,16 @@ static kolo_status no_memory(size_t tensors)
     return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", tensors);
 }
 
-kolo_status kolo_parts_begin(kolo_parts *parts, size_t tensors, int32_t size)
+kolo_status kolo_parts_begin(kolo_parts *parts, size_t tensors, int32_t size, bool by_slice)
 {
     size_t had = parts->tensors_capacity;
     if (!reserve(&parts->counts, tensors, sizeof(*parts->counts), &parts->tensors_capacity))
         return no_memory(tensors);
-    parts->changed |= parts->tensors != tensors || parts->size != size || parts->tensors_capacity != had;
+    parts->changed |= parts->tensors != tensors || parts->size != size || parts->by_slice != by_slice ||
+                      parts->tensors_capacity != had;
     parts->tensors = tensors;
     parts->size = size;
+    parts->by_slice = by_slice;
     return KOLO_OK;
 }
 
@@ -54,7 +56,7 @@ kolo_status kolo_parts_cut(kolo_parts *parts)
         return KOLO_OK;
     if (!reserve(&parts->slices, (size_t)parts->size + 1, sizeof(*parts->slices), &parts->slices_capacity))
         return no_memory(parts->tensors);
-    kolo_slice_layout(parts->counts, parts->tensors, parts->size, parts->slices);
+    kolo_slice_layout(parts->counts, parts->tensors, parts->size, parts->by_slice, parts->slices);
     parts->changed = parts->listed = false;
     return KOLO_OK;
 }
@@ -112,7 +114,7 @@ static void list_tensors(kolo_parts *parts, size_t element_bytes)
 
 kolo_status kolo_parts_list(kolo_parts *parts, kolo_rows rows, size_t element_bytes)
 {
-    bool by_slice = kolo_slice_orders_sums(parts->size);
+    bool by_slice = parts->by_slice;
     size_t most = (by_slice ? (size_t)parts->size : 1) * parts->tensors + 1;
     parts->rows = rows;
     if (by_slice && parts->listed)

@@ -1,13 +1,12 @@
 /* parts.h - the tensors of a fused group, worked on where they lie.
  *
  * The group's elements are numbered as plan/slice.h lays them out. A part is a run of numbers whose elements are
- * contiguous in memory, too, so an executor does a step part by part. Among three ranks and more, a part is what one
- * tensor has in one slice:
+ * contiguous in memory, too, so an executor does a step part by part. It is a tensor; or several that are neighbours in all
+ * the memory that is touched. Of a group that is laid out by slice, it is what one tensor has in one slice:
  *
  *     number    0  2  3        5  7  8         10 11 (total 12, three ranks)
  *               a0 b0 c0..     a1 b1 c1..      a2 c2..
- *
- * Among two, it is a tensor; or several that are neighbours in all the memory that is touched. */
+ */
 #ifndef KOLO_ENGINE_PARTS_H
 #define KOLO_ENGINE_PARTS_H
 
@@ -32,6 +31,7 @@ typedef struct kolo_rows {
 
 typedef struct kolo_parts {
     int32_t size; /* slices */
+    bool by_slice;
     size_t tensors;
     int64_t *counts; /* of the tensors */
     int64_t *slices; /* the number of each one's first element; then the total */
@@ -46,8 +46,8 @@ typedef struct kolo_parts {
 void kolo_parts_init(kolo_parts *parts);
 void kolo_parts_fini(kolo_parts *parts);
 
-/* So many tensors, of which each one's count is set next. */
-KOLO_NODISCARD kolo_status kolo_parts_begin(kolo_parts *parts, size_t tensors, int32_t size);
+/* So many tensors, of which each one's count is set next. by_slice: the layout. */
+KOLO_NODISCARD kolo_status kolo_parts_begin(kolo_parts *parts, size_t tensors, int32_t size, bool by_slice);
 static inline void kolo_parts_set(kolo_parts *parts, size_t tensor, int64_t count)
 {
     parts->changed |= parts->counts[tensor] != count;

@@ -254,7 +254,7 @@ static kolo_status list_parts(const kolo_board *board, const kolo_piece *pieces,
 {
     kolo_parts *parts = &places->parts;
     size_t ranks = (size_t)board->size;
-    KOLO_TRY(kolo_parts_begin(parts, places->tensors, board->size));
+    KOLO_TRY(kolo_parts_begin(parts, places->tensors, board->size, false));
     for (size_t i = 0; i < places->tensors; i++)
         kolo_parts_set(parts, i, pieces[i].count);
     KOLO_TRY(kolo_parts_cut(parts));

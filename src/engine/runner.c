@@ -48,10 +48,17 @@ kolo_status kolo_runner_share(kolo_runner *runner, const kolo_runner_env *env, i
     return KOLO_OK;
 }
 
+/* A forced algorithm may add in another class's order. */
+static bool is_by_slice(const kolo_runner_env *env, const kolo_group *group)
+{
+    return kolo_association_is_by_slice(group->association, env->size) ||
+           (env->forced != NULL && kolo_association_is_by_slice(env->forced->association, env->size));
+}
+
 static kolo_status lay_out(kolo_runner *runner, const kolo_runner_env *env, const kolo_group *group)
 {
     kolo_parts *parts = &runner->parts;
-    KOLO_TRY(kolo_parts_begin(parts, group->member_count, env->size));
+    KOLO_TRY(kolo_parts_begin(parts, group->member_count, env->size, is_by_slice(env, group)));
     for (size_t i = 0; i < group->member_count; i++)
         kolo_parts_set(parts, i, group->members[i].piece->count);
     return kolo_parts_cut(parts);
@@ -280,7 +287,6 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
         .op = group->operation.op,
         .rank = env->rank,
         .size = env->size,
-        .ring = env->ring,
         .windows = runner->windows,
         .flags = runner->flags,
         .postscale = group->operation.postscale,
@@ -326,7 +332,7 @@ static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const
         *slices = run->parts->slices;
         return KOLO_OK;
     }
-    KOLO_TRY(kolo_parts_begin(&runner->parts, 1, env->size));
+    KOLO_TRY(kolo_parts_begin(&runner->parts, 1, env->size, false));
     kolo_parts_set(&runner->parts, 0, work->pieces->count);
     KOLO_TRY(kolo_parts_cut(&runner->parts));
     *slices = runner->parts.slices;
@@ -350,7 +356,6 @@ kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_e
         .op = work->operation->op,
         .rank = env->rank,
         .size = env->size,
-        .ring = env->ring,
         .flags = runner->flags,
         .postscale = work->operation->postscale,
     };

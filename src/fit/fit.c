@@ -41,7 +41,6 @@ static kolo_status measure(fit *f)
         .base = {[KOLO_BUFFER_INPUT] = (uintptr_t)f->from, [KOLO_BUFFER_OUTPUT] = (uintptr_t)f->to},
         .windows = f->windows,
         .flags = f->flags,
-        .ring = options->ring,
         .type = KOLO_DTYPE_FLOAT32,
         .op = KOLO_SUM,
         .rank = options->rank,

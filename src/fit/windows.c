@@ -73,8 +73,7 @@ static kolo_status fold_all(fit *f, kolo_samples *samples)
                       .dst = KOLO_BUFFER_INPUT,
                       .a = KOLO_BUFFER_WINDOW,
                       .b = KOLO_BUFFER_INPUT,
-                      .count = floats(f),
-                      .peer = f->options->rank};
+                      .count = floats(f)};
     double ns;
     KOLO_TRY(fit_step(f, &step, &ns));
     kolo_samples_add(samples, ns / (f->options->size - 1));

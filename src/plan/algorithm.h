@@ -7,8 +7,9 @@
  *     RING       slice k = ((x[p+1] op x[p+2]) op ...) op x[p], where p is the owner's position on the ring and x[]
  *                goes round the ring: summed starting after its owner, the owner last.  (ring, oneshot)
  *     CIRCULANT  the nested order of Traeff's circulant reduce-scatter: see circulant.c.  (circulant)
- *     DIRECT     the ring's order, but in one pass, so that 16-bit floats are rounded once; where all ranks share
- *                memory ("the shape of the topology").  (direct, direct_oneshot, attach, shared)
+ *     DIRECT     (x[0] op x[1]) op ..., x[] by rank, for every element, whoever adds it and wherever ranks run; in one pass,
+ *                so that 16-bit floats are rounded once. Where all ranks share memory ("the shape of the topology").
+ *                (direct, direct_oneshot, attach, shared; and values, engine/board.h)
  *
  * Collectives that add nothing (all-gather, broadcast) may use any algorithm; where memory is shared, those of DIRECT.
  */
@@ -53,6 +54,12 @@ typedef enum kolo_association {
  * 1 MiB, sums are of class RING; otherwise CIRCULANT. These numbers are part of the promise of equal bits, not tuning.
  * is_shared: all ranks share memory; then everything is DIRECT. */
 kolo_association kolo_plan_association(kolo_collective collective, int64_t bytes, int32_t size, bool is_shared);
+
+/* Whether the slice that an element is in decides the order in which it is summed. Two operands have one sum. */
+static inline bool kolo_association_is_by_slice(kolo_association association, int32_t size)
+{
+    return association != KOLO_ASSOCIATION_DIRECT && size > 2;
+}
 
 /* What a price depends on. */
 typedef struct kolo_plan_work {

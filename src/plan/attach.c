@@ -60,7 +60,7 @@ static void add(const attach *a, kolo_step_kind kind, kolo_buffer from, int32_t 
 static void fold_own(const attach *a, int64_t c)
 {
     kolo_range own = kolo_plan_part(a->spec, a->chunk, a->spec->rank, c);
-    add(a, KOLO_STEP_FOLD, KOLO_BUFFER_PEER_INPUT, a->spec->rank, own);
+    add(a, KOLO_STEP_FOLD, KOLO_BUFFER_PEER_INPUT, 0, own);
     if (own.count > 0)
         kolo_build_notify(a->schedule, KOLO_FLAG_REDUCED, c + 1);
 }

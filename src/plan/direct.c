@@ -59,7 +59,7 @@ static void copy(direct *d, kolo_place to, kolo_place from, int32_t peer, int64_
                                                     .count = count});
 }
 
-static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own, int32_t owner)
+static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own)
 {
     if (own.count > 0)
         kolo_build_chained(d->schedule, (kolo_step){.kind = KOLO_STEP_FOLD,
@@ -69,7 +69,6 @@ static void fold(direct *d, kolo_place to, int64_t window_offset, kolo_range own
                                                     .a_offset = window_offset,
                                                     .b = KOLO_BUFFER_INPUT,
                                                     .b_offset = own.offset,
-                                                    .peer = owner,
                                                     .final = true,
                                                     .count = own.count});
 }
@@ -154,7 +153,7 @@ static void fold_own(direct *d, int64_t c)
         return;
     kolo_place place = slot(d, spec->rank, c);
     await(d, KOLO_FLAG_COPIED, -1, c + 1);
-    fold(d, output_at(own.offset), place.offset, own, spec->rank);
+    fold(d, output_at(own.offset), place.offset, own);
     if (spec->collective == KOLO_REDUCE_SCATTER)
         return;
     copy(d, place, output_at(own.offset), spec->rank, own.count);
@@ -308,10 +307,7 @@ static kolo_status build_oneshot(const kolo_plan_spec *spec, kolo_schedule *sche
     copy(&d, kolo_place_at(KOLO_BUFFER_WINDOW, 0), input_at(0), spec->rank, total);
     notify(&d, KOLO_FLAG_COPIED, 1);
     await(&d, KOLO_FLAG_COPIED, -1, 1);
-    for (int32_t owner = 0; owner < spec->size; owner++) {
-        kolo_range slice = kolo_plan_slice_of(spec, owner);
-        fold(&d, output_at(slice.offset), slice.offset, slice, owner);
-    }
+    fold(&d, output_at(0), 0, (kolo_range){.offset = 0, .count = total});
     notify(&d, KOLO_FLAG_DONE, 1);
     return kolo_schedule_seal(schedule);
 }
@@ -354,8 +350,8 @@ static double price_oneshot(const kolo_plan_work *work, const kolo_price_model *
     double all = (double)work->bytes;
     if (work->size == 1 || work->bytes > work->window_bytes)
         return price(work, model); /* and so it is built */
-    return model->flight_ns + (5.0 + work->size) * model->step_ns +
-           all * (model->write_ns + (work->size - 1) * model->fold_ns) + kolo_price_spill(model, 4 * all, 2 * all);
+    return model->flight_ns + 6 * model->step_ns + all * (model->write_ns + (work->size - 1) * model->fold_ns) +
+           kolo_price_spill(model, 4 * all, 2 * all);
 }
 
 const kolo_algorithm kolo_algorithm_direct = {

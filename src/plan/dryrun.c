@@ -152,23 +152,20 @@ static kolo_status combine(dryrun *run, int32_t rank, uint32_t index)
     return KOLO_OK;
 }
 
-/* One element of a FOLD: all ranks', round the ring, the owner's last. */
+/* One element of a FOLD: all ranks', in their order. */
 static kolo_status fold_element(dryrun *run, int32_t rank, uint32_t index, int64_t i, value *result)
 {
     const kolo_step *step = &run->actors[rank].schedule->steps[index];
-    int32_t size = run->spec->size, position = 0;
-    while (run->spec->ring[position] != step->peer)
-        position++;
-    for (int32_t k = 1; k <= size; k++) {
-        int32_t source = run->spec->ring[(position + k) % size];
+    for (int32_t source = 0; source < run->spec->size; source++) {
         const value *from = source == rank ? at(run, rank, step->b, rank, step->b_offset + i)
                                            : at(run, rank, step->a, source, step->a_offset + i);
         if (from->expression == KOLO_EXPRESSION_NONE)
             return fail_at(run, rank, index, step->dst_offset + i, "reads what was never written");
-        if (k > 1 && from->element != result->element)
+        if (source > 0 && from->element != result->element)
             return fail_at(run, rank, index, step->dst_offset + i, "combines two different elements");
-        kolo_expression sum =
-            k == 1 ? from->expression : kolo_expression_sum(&run->expressions, result->expression, from->expression);
+        kolo_expression sum = source == 0
+                                  ? from->expression
+                                  : kolo_expression_sum(&run->expressions, result->expression, from->expression);
         if (sum == KOLO_EXPRESSION_NONE)
             return out_of_memory(run);
         *result = (value){.expression = sum, .element = from->element};

@@ -84,6 +84,14 @@ bool kolo_expression_is_final(const kolo_expressions *all, kolo_expression expre
     return all->nodes[expression].left != KOLO_EXPRESSION_NONE && all->nodes[expression].right == KOLO_EXPRESSION_NONE;
 }
 
+static kolo_expression promised_direct(kolo_expressions *all, int32_t size)
+{
+    kolo_expression sum = kolo_expression_input(0);
+    for (int32_t rank = 1; rank < size; rank++)
+        sum = kolo_expression_sum(all, sum, kolo_expression_input(rank));
+    return sum;
+}
+
 static kolo_expression promised_ring(kolo_expressions *all, const kolo_plan_spec *spec, int32_t owner)
 {
     kolo_expression sum = kolo_expression_input(spec->ring[(owner + 1) % spec->size]);
@@ -116,6 +124,8 @@ kolo_expression kolo_expression_promised(kolo_expressions *all, const kolo_plan_
 {
     if (association == KOLO_ASSOCIATION_CIRCULANT)
         return promised_circulant(all, spec, 1, owner, 0);
+    if (association == KOLO_ASSOCIATION_DIRECT)
+        return promised_direct(all, spec->size);
     return promised_ring(all, spec, owner);
 }
 

@@ -31,7 +31,7 @@ kolo_expression kolo_expression_final(kolo_expressions *all, kolo_expression of)
 bool kolo_expression_is_final(const kolo_expressions *all, kolo_expression expression);
 
 /* The sum, not final, of the slice owned by the rank at ring position `owner`, as the association class promises it.
- * Written from the promise, not from the algorithms. (DIRECT is RING's order: they differ in how often is rounded.) */
+ * Written from the promise, not from the algorithms. */
 kolo_expression kolo_expression_promised(kolo_expressions *all, const kolo_plan_spec *spec,
                                          kolo_association association, int32_t owner);
 

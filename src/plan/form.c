@@ -114,7 +114,7 @@ static const char *find_sharing_flaw(const kolo_step *step, const place_rules *r
     bool folds = step->kind == KOLO_STEP_FOLD;
     if (folds && ((step->a != KOLO_BUFFER_WINDOW && step->a != KOLO_BUFFER_PEER_INPUT) || step->b != KOLO_BUFFER_INPUT))
         return "folds something else than windows or peers' inputs, and the own input";
-    if (!is_private(step->a) && !is_rank(rules, step->peer))
+    if (!folds && !is_private(step->a) && !is_rank(rules, step->peer))
         return "there is no such rank";
     bool reads = touches_peers(step) && tells_places(rules->schedule);
     if (touches_peers(step) && !(reads ? rules->spec->readable_tensors : rules->spec->shared_tensors))

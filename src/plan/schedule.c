@@ -167,8 +167,8 @@ char *kolo_step_format(const kolo_step *step, char *text, size_t capacity)
         snprintf(text, capacity, "copy %s = %s%s%s", dst, a, owner_format(step, b, sizeof(b)), final);
         break;
     case KOLO_STEP_FOLD:
-        snprintf(text, capacity, "fold %s%s = %s and %s of all others, starting after rank %" PRId32 "%s", dst,
-                 step->dst == KOLO_BUFFER_PEER_OUTPUT ? " of all" : "", b, a, step->peer, final);
+        snprintf(text, capacity, "fold %s%s = %s and %s of all others%s", dst,
+                 step->dst == KOLO_BUFFER_PEER_OUTPUT ? " of all" : "", b, a, final);
         break;
     case KOLO_STEP_NOTIFY:
     case KOLO_STEP_WAIT:

@@ -18,9 +18,8 @@
  *     REDUCE  dst = a op b;  with FINAL the result is complete: the executor applies average and postscale to it
  *     COPY    dst = a (skipped where both are the same memory); FINAL as above. a may be a window or peer's tensor;
  *             dst, the own window
- *     FOLD    dst = all ranks' inputs, in one pass, in ring order starting after the rank `peer`, that rank's last:
- *             the own one from INPUT at b_offset, the others from their WINDOWs or PEER_INPUTs at a_offset; FINAL as
- *             above
+ *     FOLD    dst = all ranks' inputs, in one pass, in the order of ranks: the own one from INPUT at b_offset, the
+ *             others from their WINDOWs or PEER_INPUTs at a_offset; FINAL as above
  *     NOTIFY  own flag number `message` becomes `count`: everybody may see that steps before it are over
  *     WAIT    until flag `message` of rank `peer` (-1: of all other ranks) is at least `count`
  *
@@ -82,7 +81,7 @@ typedef struct kolo_step {
     uint8_t dst;      /* kolo_buffer; RECV, REDUCE, COPY, FOLD */
     uint8_t a, b;     /* kolo_buffer; SEND, REDUCE, COPY, FOLD / REDUCE, FOLD */
     bool final;       /* REDUCE, COPY, FOLD */
-    int32_t peer;     /* SEND, RECV, COPY from a window or a peer's tensor, FOLD, WAIT */
+    int32_t peer;     /* SEND, RECV, COPY from a window or a peer's tensor, WAIT */
     uint32_t message; /* SEND, RECV; the kolo_flag of NOTIFY, WAIT */
     uint32_t hop;     /* round of the algorithm, for error texts: "ring step 3" */
     int64_t dst_offset, a_offset, b_offset, count;

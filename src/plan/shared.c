@@ -32,12 +32,8 @@ static void add_chunks(const kolo_plan_spec *spec, kolo_schedule *schedule, kolo
 
 static void fold_own(const kolo_plan_spec *spec, kolo_schedule *schedule, kolo_buffer to)
 {
-    kolo_step fold = {.kind = KOLO_STEP_FOLD,
-                      .dst = (uint8_t)to,
-                      .a = KOLO_BUFFER_PEER_INPUT,
-                      .b = KOLO_BUFFER_INPUT,
-                      .peer = spec->rank,
-                      .final = true};
+    kolo_step fold = {
+        .kind = KOLO_STEP_FOLD, .dst = (uint8_t)to, .a = KOLO_BUFFER_PEER_INPUT, .b = KOLO_BUFFER_INPUT, .final = true};
     add_chunks(spec, schedule, kolo_plan_slice_of(spec, spec->rank), 1, fold);
 }
 

@@ -24,9 +24,9 @@ static void layout_slices(const int64_t *counts, size_t tensors, int32_t size, i
         offsets[rank + 1] += offsets[rank];
 }
 
-void kolo_slice_layout(const int64_t *counts, size_t tensors, int32_t size, int64_t *offsets)
+void kolo_slice_layout(const int64_t *counts, size_t tensors, int32_t size, bool by_slice, int64_t *offsets)
 {
-    if (kolo_slice_orders_sums(size)) {
+    if (by_slice) {
         layout_slices(counts, tensors, size, offsets);
         return;
     }

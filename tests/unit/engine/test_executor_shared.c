@@ -61,7 +61,7 @@ static void job_init(job *j, kolo_collective collective, int32_t size, int64_t c
     /* Of several tensors, some without elements; packed, they are one. */
     for (int64_t i = 0, left = count; i < TENSORS; left -= j->counts[i++])
         j->counts[i] = i == TENSORS - 1 ? left : i % 2 == 1 ? 0 : left * (i + 1) / TENSORS;
-    kolo_slice_layout(j->counts, TENSORS, size, j->offsets);
+    kolo_slice_layout(j->counts, TENSORS, size, false, j->offsets);
     j->spec = (kolo_plan_spec){.collective = collective,
                                .size = size,
                                .root = size / 2,
@@ -154,7 +154,7 @@ static void scatter(job *j, int32_t rank)
     kolo_parts *parts = &j->parts[rank];
     bool in_place = j->input[rank] == j->output[rank];
     kolo_parts_init(parts);
-    assert_int_equal(kolo_parts_begin(parts, TENSORS, j->spec.size), KOLO_OK);
+    assert_int_equal(kolo_parts_begin(parts, TENSORS, j->spec.size, false), KOLO_OK);
     for (size_t i = 0; i < TENSORS; i++) {
         kolo_parts_set(parts, i, j->counts[i]);
         size_t bytes = (size_t)j->counts[i] * kolo_dtype_size(j->type);
@@ -204,7 +204,6 @@ static void start(job *j, int32_t rank, const char *algorithm)
                           .peer_output = sees_peers ? j->output_base : NULL,
                           .parts = j->scattered ? &j->parts[rank] : NULL,
                           .flags = j->flag_lines,
-                          .ring = j->ring,
                           .type = j->type,
                           .op = j->op,
                           .rank = rank,
@@ -396,7 +395,6 @@ static void offsets__need_64_bits(void **state)
     (void)state;
     enum { COUNT = 3 };
     const int64_t offset = (INT64_C(1) << 33) + 1;
-    static const int32_t ring[2] = {1, 0};
     double input[2][COUNT] = {{1, 2, 3}, {10, 20, 30}}, output[2][COUNT] = {{0}, {0}};
     uintptr_t input_base[2], output_base[2];
     for (int i = 0; i < 2; i++) {
@@ -422,7 +420,6 @@ static void offsets__need_64_bits(void **state)
                           .base = {input_base[0], output_base[0], 0},
                           .peer_input = input_base,
                           .peer_output = output_base,
-                          .ring = ring,
                           .type = KOLO_DTYPE_FLOAT64,
                           .op = KOLO_SUM,
                           .size = 2,

@@ -13,9 +13,10 @@ typedef struct memory {
     kolo_rows rows;
 } memory;
 
-static void lay_out(kolo_parts *parts, const int64_t *counts, size_t tensors, int32_t size, const memory *m)
+static void lay_out(kolo_parts *parts, const int64_t *counts, size_t tensors, int32_t size, bool by_slice,
+                    const memory *m)
 {
-    assert_int_equal(kolo_parts_begin(parts, tensors, size), KOLO_OK);
+    assert_int_equal(kolo_parts_begin(parts, tensors, size, by_slice), KOLO_OK);
     for (size_t i = 0; i < tensors; i++)
         kolo_parts_set(parts, i, counts[i]);
     assert_int_equal(kolo_parts_cut(parts), KOLO_OK);
@@ -45,12 +46,11 @@ static void check(const kolo_parts *parts, const int64_t *counts, size_t tensors
 {
     int64_t offsets[8], number = 0;
     assert_in_range(size, 1, 7);
-    kolo_slice_layout(counts, tensors, size, offsets);
+    kolo_slice_layout(counts, tensors, size, parts->by_slice, offsets);
     assert_memory_equal(parts->slices, offsets, ((size_t)size + 1) * sizeof(*offsets));
-    bool whole = !kolo_slice_orders_sums(size);
-    for (int32_t k = 0; k < (whole ? 1 : size); k++)
+    for (int32_t k = 0; k < (parts->by_slice ? size : 1); k++)
         for (size_t t = 0; t < tensors; t++) {
-            kolo_range range = whole ? (kolo_range){0, counts[t]} : kolo_slice_of(counts[t], size, k);
+            kolo_range range = parts->by_slice ? kolo_slice_of(counts[t], size, k) : (kolo_range){0, counts[t]};
             for (int64_t i = 0; i < range.count; i++)
                 check_element(parts, m, number++, t, range.offset + i);
         }
@@ -78,13 +78,16 @@ static void random_groups__are_laid_out_as_slices_are(void **state)
         int64_t counts[TENSORS_MAX];
         size_t tensors = 1 + kolo_rng_below(&rng, TENSORS_MAX);
         int32_t size = 1 + (int32_t)kolo_rng_below(&rng, 7);
+        bool by_slice = kolo_rng_below(&rng, 2) != 0;
         draw_counts(&rng, counts, tensors);
-        lay_out(&parts, counts, tensors, size, NULL);
+        lay_out(&parts, counts, tensors, size, by_slice, NULL);
         check(&parts, counts, tensors, size, NULL);
-        lay_out(&parts, counts, tensors, size, NULL); /* the same again */
+        lay_out(&parts, counts, tensors, size, by_slice, NULL); /* the same again */
+        check(&parts, counts, tensors, size, NULL);
+        lay_out(&parts, counts, tensors, size, !by_slice, NULL);
         check(&parts, counts, tensors, size, NULL);
         counts[kolo_rng_below(&rng, tensors)]++; /* and almost the same */
-        lay_out(&parts, counts, tensors, size, NULL);
+        lay_out(&parts, counts, tensors, size, !by_slice, NULL);
         check(&parts, counts, tensors, size, NULL);
     }
     kolo_parts_fini(&parts);
@@ -109,7 +112,7 @@ static size_t draw_places(memory *m, kolo_rng *rng, const int64_t *counts, size_
     return runs;
 }
 
-static void neighbours__are_one_part_among_two_ranks(void **state)
+static void neighbours__are_one_part(void **state)
 {
     (void)state;
     kolo_parts parts;
@@ -121,11 +124,12 @@ static void neighbours__are_one_part_among_two_ranks(void **state)
         size_t tensors = 1 + kolo_rng_below(&rng, TENSORS_MAX);
         draw_counts(&rng, counts, tensors);
         size_t runs = draw_places(&m, &rng, counts, tensors);
-        lay_out(&parts, counts, tensors, 2, &m);
-        check(&parts, counts, tensors, 2, &m);
+        int32_t size = 1 + (int32_t)kolo_rng_below(&rng, 7);
+        lay_out(&parts, counts, tensors, size, false, &m);
+        check(&parts, counts, tensors, size, &m);
         assert_int_equal(parts.count, runs);
-        lay_out(&parts, counts, tensors, 3, &m); /* where slices count, they stay apart */
-        check(&parts, counts, tensors, 3, NULL);
+        lay_out(&parts, counts, tensors, size, true, &m); /* where slices count, they stay apart */
+        check(&parts, counts, tensors, size, NULL);
     }
     kolo_parts_fini(&parts);
 }
@@ -136,11 +140,11 @@ static void counts__need_64_bits(void **state)
     const int64_t huge = INT64_C(1) << 40, counts[] = {huge + 1, 3, huge};
     kolo_parts parts;
     kolo_parts_init(&parts);
-    lay_out(&parts, counts, 3, 2, NULL);
+    lay_out(&parts, counts, 3, 2, false, NULL);
     assert_int_equal(parts.slices[1], huge + 2);
     assert_int_equal(kolo_parts_find(&parts, huge), 0);
     assert_int_equal(kolo_parts_find(&parts, huge + 1), 1);
-    lay_out(&parts, counts, 3, 3, NULL);
+    lay_out(&parts, counts, 3, 3, true, NULL);
     assert_int_equal(parts.list[parts.count].start, 2 * huge + 4);
     assert_int_equal(parts.list[parts.count - 1].tensor, 2);
     assert_int_equal(2 * huge + 3 + parts.list[parts.count - 1].shift, huge - 1);
@@ -151,7 +155,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(random_groups__are_laid_out_as_slices_are),
-        cmocka_unit_test(neighbours__are_one_part_among_two_ranks),
+        cmocka_unit_test(neighbours__are_one_part),
         cmocka_unit_test(counts__need_64_bits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

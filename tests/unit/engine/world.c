@@ -70,15 +70,11 @@ static char *zeroed(size_t bytes)
     return memset(memory, 0, bytes);
 }
 
-/* ring: rank order turned by one, so that positions are not ranks. */
 void world_share(world *w, int32_t size)
 {
-    static int32_t ring[RANKS + 1];
-    for (int32_t r = 0; r < size; r++)
-        ring[r] = (r + 1) % size;
     memset(w->boards, 0, sizeof(w->boards));
     for (int32_t r = 0; r < size; r++)
-        kolo_board_share(&w->boards[r], r, size, ring, &w->publisher, &fake_ops, (kolo_transport *)(void *)w);
+        kolo_board_share(&w->boards[r], r, size, &w->publisher, &fake_ops, (kolo_transport *)(void *)w);
 }
 
 void world_init(world *w, int32_t size)

@@ -13,7 +13,7 @@ void layout_init(layout *l, kolo_collective collective, int32_t size, int64_t co
 {
     for (int32_t i = 0; i < size; i++)
         l->ring[i] = i;
-    kolo_slice_layout(&count, 1, size, l->offsets);
+    kolo_slice_layout(&count, 1, size, false, l->offsets);
     l->spec = (kolo_plan_spec){.collective = collective,
                                .size = size,
                                .ring = l->ring,

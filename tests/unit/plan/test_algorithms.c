@@ -258,7 +258,8 @@ static void check_fused(const kolo_algorithm *algorithm, kolo_collective collect
         layout l;
         layout_init(&l, collective, 1 + (int32_t)kolo_rng_below(&rng, 14), 0, 1 + (int64_t)kolo_rng_below(&rng, 8));
         layout_shuffle_ring(&l, &rng);
-        kolo_slice_layout(counts, tensors, l.spec.size, l.offsets);
+        bool by_slice = kolo_association_is_by_slice(algorithm->association, l.spec.size);
+        kolo_slice_layout(counts, tensors, l.spec.size, by_slice, l.offsets);
         shrink_windows(&l, &rng);
         check_both_places(&l, algorithm, &rng);
     }

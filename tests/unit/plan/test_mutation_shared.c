@@ -111,7 +111,7 @@ static void break_work(subject *s, int32_t rank, uint32_t index)
     }
     changed = step;
     for (changed.peer = -1; changed.peer <= s->layout.spec.size; changed.peer++)
-        if (changed.peer != step.peer && step.a > KOLO_BUFFER_SCRATCH)
+        if (step.kind == KOLO_STEP_COPY && changed.peer != step.peer && step.a > KOLO_BUFFER_SCRATCH)
             try_step(s, rank, index, changed, "another owner");
 }
 

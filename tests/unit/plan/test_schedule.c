@@ -124,12 +124,11 @@ static void step_format__every_kind(void **state)
                         "copy output[1..2) = window[2..3) of rank 3, final");
     step.kind = KOLO_STEP_FOLD;
     assert_string_equal(kolo_step_format(&step, text, sizeof(text)),
-                        "fold output[1..2) = input[3..4) and window[2..3) of all others, starting after rank 3, final");
+                        "fold output[1..2) = input[3..4) and window[2..3) of all others, final");
     step.dst = KOLO_BUFFER_PEER_OUTPUT;
     step.a = KOLO_BUFFER_PEER_INPUT;
     assert_string_equal(kolo_step_format(&step, text, sizeof(text)),
-                        "fold output[1..2) of all = input[3..4) and input[2..3) of all others, starting after rank 3, "
-                        "final");
+                        "fold output[1..2) of all = input[3..4) and input[2..3) of all others, final");
     step.kind = KOLO_STEP_COPY;
     step.dst = KOLO_BUFFER_OUTPUT;
     step.a = KOLO_BUFFER_PEER_OUTPUT;

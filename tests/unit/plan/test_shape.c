@@ -120,7 +120,7 @@ static void ring__a_thousand_ranks(void **state)
     const int64_t count = INT64_C(1) << 40;
     for (int32_t i = 0; i < SIZE; i++)
         ring[i] = i;
-    kolo_slice_layout(&count, 1, SIZE, offsets);
+    kolo_slice_layout(&count, 1, SIZE, false, offsets);
     kolo_plan_spec spec = {.collective = KOLO_ALLREDUCE,
                            .rank = 7,
                            .size = SIZE,

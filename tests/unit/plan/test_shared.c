@@ -204,7 +204,7 @@ static void rules__each_flaw(void **state)
         {{.kind = KOLO_STEP_COPY, .dst = ALL, .count = 1}, "writes to all outputs"},
         {{.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_PEER_INPUT, .count = 1}, "writes to an input"},
         {{.kind = KOLO_STEP_FOLD, .dst = KOLO_BUFFER_OUTPUT, .a = ALL, .count = 1}, "folds something else"},
-        {{.kind = KOLO_STEP_FOLD, .dst = ALL, .a = KOLO_BUFFER_PEER_INPUT, .peer = -1, .count = 1}, "no such rank"},
+        {{.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = ALL, .peer = -1, .count = 1}, "no such rank"},
         {{.kind = KOLO_STEP_FOLD, .dst = ALL, .a = KOLO_BUFFER_PEER_INPUT, .count = 3}, "reads out of"},
         {{.kind = KOLO_STEP_FOLD, .dst = ALL, .dst_offset = 2, .a = KOLO_BUFFER_PEER_INPUT, .count = 1},
          "writes out of"},

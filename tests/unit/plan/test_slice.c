@@ -38,17 +38,23 @@ static void layout__one_tensor_is_not_moved(void **state)
 {
     (void)state;
     int64_t count = 17, offsets[6];
-    kolo_slice_layout(&count, 1, 5, offsets);
-    for (int32_t rank = 0; rank < 5; rank++)
-        assert_int_equal(offsets[rank], kolo_slice_of(count, 5, rank).offset);
-    assert_int_equal(offsets[5], 17);
+    for (int by_slice = 0; by_slice < 2; by_slice++) {
+        kolo_slice_layout(&count, 1, 5, by_slice != 0, offsets);
+        for (int32_t rank = 0; rank < 5; rank++)
+            assert_int_equal(offsets[rank], kolo_slice_of(count, 5, rank).offset);
+        assert_int_equal(offsets[5], 17);
+    }
 }
 
 static void layout__no_tensors(void **state)
 {
     (void)state;
     int64_t offsets[] = {7, 7, 7};
-    kolo_slice_layout(NULL, 0, 2, offsets);
+    kolo_slice_layout(NULL, 0, 2, false, offsets);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(offsets[i], 0);
+    offsets[1] = 7;
+    kolo_slice_layout(NULL, 0, 2, true, offsets);
     for (size_t i = 0; i < 3; i++)
         assert_int_equal(offsets[i], 0);
 }
@@ -61,7 +67,7 @@ static void check_group(const int64_t *counts, size_t tensors, int32_t size)
 {
     int64_t offsets[SIZE_MAX_DRAWN + 1];
     int taken[TOTAL_MAX] = {0};
-    kolo_slice_layout(counts, tensors, size, offsets);
+    kolo_slice_layout(counts, tensors, size, true, offsets);
     for (size_t tensor = 0; tensor < tensors; tensor++) {
         for (int32_t rank = 0; rank < size; rank++) {
             kolo_range alone = kolo_slice_of(counts[tensor], size, rank);
@@ -90,21 +96,25 @@ static void layout__fused_elements_stay_in_their_slice(void **state)
         size_t tensors = 1 + (size_t)kolo_rng_below(&rng, TENSORS_MAX);
         for (size_t i = 0; i < tensors; i++)
             counts[i] = (int64_t)kolo_rng_below(&rng, 51);
-        check_group(counts, tensors, 3 + (int32_t)kolo_rng_below(&rng, SIZE_MAX_DRAWN - 2));
+        check_group(counts, tensors, 1 + (int32_t)kolo_rng_below(&rng, SIZE_MAX_DRAWN));
     }
 }
 
-/* Two operands have one sum, so the group is cut like one tensor. */
-static void layout__of_two_ranks_is_cut_in_the_middle(void **state)
+/* The group is cut like one tensor. */
+static void layout__of_whole_tensors(void **state)
 {
     (void)state;
     const int64_t counts[] = {7, 0, 1, 5};
-    int64_t offsets[3];
-    kolo_slice_layout(counts, 4, 2, offsets);
+    int64_t offsets[4];
+    kolo_slice_layout(counts, 4, 2, false, offsets);
     assert_int_equal(offsets[0], 0);
     assert_int_equal(offsets[1], 7);
     assert_int_equal(offsets[2], 13);
-    kolo_slice_layout(counts, 4, 1, offsets);
+    kolo_slice_layout(counts, 4, 3, false, offsets);
+    assert_int_equal(offsets[1], 5);
+    assert_int_equal(offsets[2], 9);
+    assert_int_equal(offsets[3], 13);
+    kolo_slice_layout(counts, 4, 1, false, offsets);
     assert_int_equal(offsets[1], 13);
 }
 
@@ -116,7 +126,7 @@ int main(void)
         cmocka_unit_test(layout__one_tensor_is_not_moved),
         cmocka_unit_test(layout__no_tensors),
         cmocka_unit_test(layout__fused_elements_stay_in_their_slice),
-        cmocka_unit_test(layout__of_two_ranks_is_cut_in_the_middle),
+        cmocka_unit_test(layout__of_whole_tensors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -222,7 +222,7 @@ static void rules__each_flaw(void **state)
           .b = KOLO_BUFFER_OUTPUT,
           .count = 1},
          "folds something else"},
-        {{.kind = KOLO_STEP_FOLD, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_WINDOW, .peer = 2, .count = 1},
+        {{.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_WINDOW, .peer = 2, .count = 1},
          "no such rank"},
         {{.kind = KOLO_STEP_COPY, .dst = KOLO_BUFFER_OUTPUT, .a = KOLO_BUFFER_WINDOW, .peer = -1, .count = 1},
          "no such rank"},
