@@ -209,7 +209,7 @@ typedef struct kolo_error {
     kolo_status status;
     int32_t sys_errno;   /* errno of the failing system call, 0 if none */
     char operation[24];  /* "allreduce", "init", ... */
-    char tensor[256];    /* its name */
+    char tensor[256];    /* its name; of another operation that ended the job, "operation #0 (unnamed)" if it has none */
     char ranks[128];     /* the ranks concerned: "3", "0-2,5" */
     char hop[64];        /* where on the way: "ring step 3, from rank 1" */
     char message[768];   /* a sentence: what happened, where, and what to do */

@@ -110,24 +110,36 @@ static kolo_status wire_alone(kolo_context *ctx)
     return attach(ctx);
 }
 
+/* Where the launcher started all ranks on one host, that is slower than it needs to be. */
+static void tell_of_ucx(const kolo_context *ctx, const char *why)
+{
+    bool is_local = ctx->job.local_size == ctx->job.size;
+    kolo_log_write(&ctx->log, is_local ? KOLO_LOG_WARN : KOLO_LOG_INFO,
+                   "memory is not shared between all ranks: %s; taking ucx%s", why,
+                   is_local ? ", which is slower on one host (KOLO_TRANSPORT=ucx: without this warning)" : "");
+}
+
+/* On one host, memory that all ranks share, where they can; else UCX. */
+static kolo_status wire_best(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
+{
+    if (!ctx->one_host) {
+        tell_of_ucx(ctx, "they run on several hosts, or in PID or network namespaces of their own");
+        return attempt(ctx, rendezvous, "ucx", all);
+    }
+    kolo_status status = attempt(ctx, rendezvous, "shm", all);
+    if (status == KOLO_OK || status == KOLO_ERR_BOOTSTRAP ||
+        status == KOLO_ERR_CONFIG) /* those are the user's to mend */
+        return status;
+    tell_of_ucx(ctx, kolo_error_current()->message);
+    drop(ctx);
+    return attempt(ctx, rendezvous, "ucx", all);
+}
+
 kolo_status kolo_wire_up(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
 {
     const char *name = ctx->config.transport;
     if (ctx->job.size == 1)
         return wire_alone(ctx);
-    if (strcmp(name, "auto") == 0) {
-        name = "ucx";
-        if (ctx->one_host) {
-            kolo_status status = attempt(ctx, rendezvous, "shm", all);
-            if (status == KOLO_OK)
-                return attach(ctx);
-            if (status == KOLO_ERR_BOOTSTRAP || status == KOLO_ERR_CONFIG) /* the user's to mend */
-                return status;
-            kolo_log_write(&ctx->log, KOLO_LOG_INFO, "memory is not shared between all ranks (%s); taking ucx",
-                           kolo_error_current()->message);
-            drop(ctx);
-        }
-    }
-    KOLO_TRY(attempt(ctx, rendezvous, name, all));
+    KOLO_TRY(strcmp(name, "auto") == 0 ? wire_best(ctx, rendezvous, all) : attempt(ctx, rendezvous, name, all));
     return attach(ctx);
 }

@@ -111,29 +111,48 @@ static const char *rank_word(const char *ranks)
     return is_one(ranks) ? "rank" : "ranks";
 }
 
-static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks)
+/* The error of all requests, about the operation of this name: theirs are told it too. */
+static void name_culprit(kolo_error *error, const char *name)
+{
+    char text[KOLO_TITLE_BYTES];
+    bool is_given = *kolo_request_given_name(name) != '\0';
+    snprintf(error->tensor, sizeof(error->tensor), "%s", is_given ? name : kolo_request_title(name, text));
+}
+
+static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks, const char *advice)
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
-    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
+    name_culprit(&error, name);
     snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
-    snprintf(
-        error.message, sizeof(error.message),
-        "%s passed its deadline: %s %s %s; if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)",
-        kolo_request_title(name, text), why, rank_word(ranks), ranks);
+    snprintf(error.message, sizeof(error.message), "%s passed its deadline: %s %s %s; %s",
+             kolo_request_title(name, text), why, rank_word(ranks), ranks, advice);
     kolo_engine_break(engine, &error, -1);
 }
 
+#define ALLOW_MORE_TIME "if that is only slow, allow more time (KOLO_TIMEOUT, kolo_args.timeout_ns)"
+
+/* Whoever waits for each other waits for ever, so more time is no advice then. */
 void kolo_engine_expired(void *user, const char *name, const char *missing)
 {
-    break_late(user, name, "it was not submitted by", missing);
+    kolo_engine *engine = user;
+    kolo_crossing other;
+    char text[KOLO_TITLE_BYTES], advice[3 * KOLO_MISSING_BYTES] = ALLOW_MORE_TIME;
+    if (kolo_negotiation_crossed(&engine->negotiation, name, &other))
+        snprintf(
+            advice, sizeof(advice),
+            "meanwhile %s %s wait%s for %s, which %s %s did not submit: do all ranks use the same names, in the same "
+            "order where they wait in between?",
+            rank_word(other.waiting), other.waiting, is_one(other.waiting) ? "s" : "",
+            kolo_request_title(other.name, text), rank_word(other.missing), other.missing);
+    break_late(engine, name, "it was not submitted by", missing, advice);
 }
 
 void kolo_engine_deserted(void *user, const char *name, const char *left, const char *waiting)
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_PEER};
-    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
+    name_culprit(&error, name);
     snprintf(error.ranks, sizeof(error.ranks), "%.127s", left);
     snprintf(error.message, sizeof(error.message),
              "%s %s called kolo_finalize without submitting %s, for which %s %s wait%s; every rank must take part in "
@@ -171,14 +190,15 @@ static void expire(kolo_engine *engine, const kolo_request *request)
 {
     char ranks[KOLO_MISSING_BYTES];
     if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY) {
-        break_late(engine, request->name, "it was not submitted by", ranks);
+        kolo_engine_expired(engine, request->name, ranks);
     } else if (request->running || engine->options.rank == 0) { /* or it waits for a runner that is busy */
         list_peers_of(engine, request, ranks, sizeof(ranks));
-        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks);
+        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks,
+                   ALLOW_MORE_TIME);
     } else {
         snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->negotiation.tree, engine->options.rank));
         break_late(engine, request->name,
-                   "somebody has not submitted it, and who collects that does not answer:", ranks);
+                   "somebody has not submitted it, and who collects that does not answer:", ranks, ALLOW_MORE_TIME);
     }
 }
 
@@ -217,12 +237,17 @@ static void report_stall(void *user, const kolo_entry *entry, const char *ranks)
                    rank_word(ranks), ranks);
 }
 
-/* The same for data under way: a peer stopped in the middle. */
-static void report_still_groups(kolo_engine *engine)
+/* The same for data under way: a peer stopped in the middle. Returns since when the oldest of the others has not moved. */
+static int64_t report_still_groups(kolo_engine *engine)
 {
+    int64_t oldest_ns = INT64_MAX;
     for (kolo_runner *runner = NULL; (runner = kolo_engine_next_busy(engine, runner)) != NULL;) {
-        if (runner->warned || engine->now_ns - runner->moved_ns < engine->options.stall_ns)
+        if (runner->warned)
             continue;
+        if (engine->now_ns - runner->moved_ns < engine->options.stall_ns) {
+            oldest_ns = runner->moved_ns < oldest_ns ? runner->moved_ns : oldest_ns;
+            continue;
+        }
         char ranks[KOLO_MISSING_BYTES], text[KOLO_TITLE_BYTES];
         list_peers(runner, ranks, sizeof(ranks));
         kolo_log_write(engine->options.log, KOLO_LOG_WARN, "%s: its data has not moved for %.1f s; waiting for %s %s",
@@ -230,6 +255,19 @@ static void report_still_groups(kolo_engine *engine)
                        (double)(engine->now_ns - runner->moved_ns) / 1e9, rank_word(ranks), ranks);
         runner->warned = true;
     }
+    return oldest_ns;
+}
+
+/* Reports what is due, and finds out when the next one will be. */
+static void check_stalls(kolo_engine *engine)
+{
+    int64_t group_ns = report_still_groups(engine);
+    int64_t oldest_ns =
+        kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns, report_stall, engine);
+    oldest_ns = group_ns < oldest_ns ? group_ns : oldest_ns;
+    if (oldest_ns == INT64_MAX && engine->live != NULL)
+        oldest_ns = engine->now_ns;
+    engine->stall_check_ns = oldest_ns != INT64_MAX ? oldest_ns + engine->options.stall_ns : INT64_MAX;
 }
 
 void kolo_engine_check_alarms(kolo_engine *engine)
@@ -238,13 +276,8 @@ void kolo_engine_check_alarms(kolo_engine *engine)
         return;
     if (engine->now_ns >= engine->deadline_ns)
         check_deadlines(engine);
-    if (engine->now_ns >= engine->stall_check_ns) {
-        report_still_groups(engine);
-        bool waiting = kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns,
-                                               report_stall, engine);
-        engine->stall_check_ns =
-            waiting || engine->live != NULL ? engine->now_ns + engine->options.stall_ns : INT64_MAX;
-    }
+    if (engine->now_ns >= engine->stall_check_ns)
+        check_stalls(engine);
 }
 
 int64_t kolo_engine_alarm_ns(const kolo_engine *engine)

@@ -82,7 +82,7 @@ typedef struct stall_scan {
     int64_t since_ns;
     kolo_stall_fn fn;
     void *user;
-    bool waiting;
+    int64_t oldest_ns; /* of those that wait, and not so long */
 } stall_scan;
 
 /* Whether this node should speak of the entry; of a round that goes over the board the first rank that is there does. */
@@ -101,20 +101,85 @@ static void check_stall(void *user, kolo_entry *entry)
     stall_scan *scan = user;
     if (!waits_for_others(scan->negotiation, entry))
         return;
-    scan->waiting = true;
-    if (entry->warned || entry->since_ns > scan->since_ns)
-        return;
     char ranks[KOLO_MISSING_BYTES];
-    entry->warned = true;
-    if (kolo_entry_missing(scan->negotiation, entry, ranks) != KOLO_MISSING_NOBODY)
-        scan->fn(scan->user, entry, ranks);
+    if (!entry->warned && entry->since_ns <= scan->since_ns) {
+        entry->warned = true;
+        if (kolo_entry_missing(scan->negotiation, entry, ranks) != KOLO_MISSING_NOBODY)
+            scan->fn(scan->user, entry, ranks);
+    }
+    int64_t since_ns = entry->warned ? scan->negotiation->now_ns : entry->since_ns;
+    scan->oldest_ns = since_ns < scan->oldest_ns ? since_ns : scan->oldest_ns;
 }
 
-bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user)
+int64_t kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user)
 {
-    stall_scan scan = {.negotiation = negotiation, .since_ns = since_ns, .fn = fn, .user = user};
+    stall_scan scan = {
+        .negotiation = negotiation, .since_ns = since_ns, .fn = fn, .user = user, .oldest_ns = INT64_MAX};
     kolo_registry_each(&negotiation->registry, check_stall, &scan);
-    return scan.waiting;
+    return scan.oldest_ns;
+}
+
+/* ---- ranks that wait for each other ---------------------------------------------------------------- */
+
+typedef struct crossing_scan {
+    const kolo_negotiation *negotiation;
+    const kolo_entry *entry;
+    uint64_t all, lacking;
+    const kolo_entry *other;
+    uint64_t waiting; /* for the other, of those lacking */
+} crossing_scan;
+
+/* Who is there, as this node knows: at the root by its own children, else by rank, of what goes over the board alone. */
+static bool is_known(const kolo_negotiation *negotiation, const kolo_entry *entry)
+{
+    return entry != negotiation->farewell && (negotiation->rank == 0 || entry->way != KOLO_WAY_ORDER);
+}
+
+static uint64_t present(const kolo_negotiation *negotiation, const kolo_entry *entry)
+{
+    return entry->way != KOLO_WAY_ORDER ? arrived(negotiation, entry) : entry->have;
+}
+
+static void check_crossing(void *user, kolo_entry *entry)
+{
+    crossing_scan *scan = user;
+    if (scan->other != NULL || entry == scan->entry || !is_known(scan->negotiation, entry))
+        return;
+    uint64_t there = present(scan->negotiation, entry);
+    if (there == scan->all || (there & scan->lacking) == 0)
+        return;
+    scan->other = entry;
+    scan->waiting = there & scan->lacking;
+}
+
+/* Bits as `present` has them, as text. */
+static void format_present(const kolo_negotiation *negotiation, uint64_t bits, char text[KOLO_MISSING_BYTES])
+{
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    if (negotiation->rank == 0)
+        (void)kolo_negotiation_contributors(negotiation, bits, &ranks);
+    for (int32_t rank = 0; negotiation->rank != 0 && rank < negotiation->tree.size; rank++)
+        if ((bits >> rank & 1) != 0)
+            (void)kolo_ranks_add(&ranks, rank, rank);
+    write_ranks(&ranks, "", text);
+}
+
+bool kolo_negotiation_crossed(kolo_negotiation *negotiation, const char *name, kolo_crossing *other)
+{
+    const kolo_entry *entry = kolo_registry_find(&negotiation->registry, name);
+    if (entry == NULL || !is_known(negotiation, entry))
+        return false;
+    uint64_t everybody = UINT64_MAX >> (64 - (negotiation->tree.size < 64 ? negotiation->tree.size : 64));
+    crossing_scan scan = {
+        .negotiation = negotiation, .entry = entry, .all = negotiation->rank == 0 ? negotiation->all : everybody};
+    scan.lacking = scan.all & ~present(negotiation, entry);
+    kolo_registry_each(&negotiation->registry, check_crossing, &scan);
+    if (scan.other == NULL)
+        return false;
+    other->name = scan.other->name;
+    format_present(negotiation, scan.waiting, other->waiting);
+    return kolo_entry_missing(negotiation, scan.other, other->missing) != KOLO_MISSING_NOBODY;
 }
 
 /* ---- ranks that have left ------------------------------------------------------------------------ */

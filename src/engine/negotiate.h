@@ -99,6 +99,14 @@ kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const
 kolo_missing kolo_entry_missing(const kolo_negotiation *negotiation, const kolo_entry *entry,
                                 char ranks[KOLO_MISSING_BYTES]);
 
+/* Another name that waits, too: for whom, and who has submitted it, of those that `name` lacks. Ranks often wait for each
+ * other, where they call things by other names, or in another order. False: this node knows of none. */
+typedef struct kolo_crossing {
+    const char *name; /* the entry's */
+    char waiting[KOLO_MISSING_BYTES], missing[KOLO_MISSING_BYTES];
+} kolo_crossing;
+bool kolo_negotiation_crossed(kolo_negotiation *negotiation, const char *name, kolo_crossing *other);
+
 /* Fills in ranks and text of a FAIL from an entry with several variants, which it sorts. */
 void kolo_entry_explain(kolo_entry *entry, kolo_down *down);
 
@@ -116,10 +124,10 @@ void kolo_negotiation_check_deserted(kolo_negotiation *negotiation);
 /* At the root: a posted entry that is deserted, which no report tells of; NULL if there is none. */
 const kolo_entry *kolo_negotiation_posted_deserted(const kolo_negotiation *negotiation);
 
-/* Calls fn once a round for entries that have waited for some ranks since before `since_ns`. True while any entry waits
- * for ranks. */
+/* Calls fn once a round for entries that have waited for some ranks since `since_ns` or before. Returns since when the oldest
+ * of the others has waited; now, where there are none but those; INT64_MAX: nothing waits for ranks. */
 typedef void (*kolo_stall_fn)(void *user, const kolo_entry *entry, const char *ranks);
-bool kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user);
+int64_t kolo_negotiation_stalls(kolo_negotiation *negotiation, int64_t since_ns, kolo_stall_fn fn, void *user);
 
 /* ---- between the files of the negotiation ---- */
 

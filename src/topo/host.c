@@ -1,8 +1,8 @@
 /* host.c - which host is this: an id that is equal only for processes that share kernel, name and namespaces.
  *
- * 16 bytes boot id, then 4 bytes each: ipc, pid and net namespace (their inode numbers), hash of the host name. A
- * good hint and no proof: virtual machines started from one snapshot share all of it. Who maps memory together proves
- * it by mapping. */
+ * 16 bytes boot id, then 4 bytes each: pid and net namespace (their inode numbers), hash of the host name. Not the ipc
+ * namespace: nothing of it is used. A good hint and no proof: virtual machines started from one snapshot share all of
+ * it. Who maps memory together proves it by mapping. */
 #include "topo/internal.h"
 
 #include <errno.h>
@@ -80,8 +80,7 @@ void kolo_topo_host_id(const kolo_log *log, uint8_t host_id[KOLO_HOST_ID_BYTES])
     char name[256] = "";
     if (gethostname(name, sizeof(name) - 1) != 0)
         name[0] = '\0';
-    put_u32(host_id + 16, namespace_inode(log, "/proc/self/ns/ipc"));
-    put_u32(host_id + 20, namespace_inode(log, "/proc/self/ns/pid"));
-    put_u32(host_id + 24, namespace_inode(log, "/proc/self/ns/net"));
-    put_u32(host_id + 28, hash_text(name));
+    put_u32(host_id + 16, namespace_inode(log, "/proc/self/ns/pid"));
+    put_u32(host_id + 20, namespace_inode(log, "/proc/self/ns/net"));
+    put_u32(host_id + 24, hash_text(name));
 }

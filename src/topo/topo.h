@@ -24,7 +24,7 @@ void kolo_topo_destroy(kolo_topo *topo);
 /* What one rank tells the others; plain data of fixed size, exchanged as encoded bytes. */
 enum { KOLO_HOST_ID_BYTES = 32, KOLO_PLACE_BYTES = 64 };
 typedef struct kolo_place {
-    /* Boot id, host name, pid/ipc/net namespaces: equal only within one host and container. */
+    /* Boot id, host name, pid and net namespaces: equal only within one host and container. */
     uint8_t host_id[KOLO_HOST_ID_BYTES];
     int32_t package, numa, cache, core; /* logical indices of the first allowed core; -1: unknown */
     int32_t allowed_cores;

@@ -362,23 +362,45 @@ static void stall__is_told_once_a_round(void **state)
     char text[64] = "";
     node n;
     node_init(&n, 0, 3);
-    assert_false(kolo_negotiation_stalls(&n.negotiation, 1000, count_stall, text));
+    assert_true(kolo_negotiation_stalls(&n.negotiation, 1000, count_stall, text) == INT64_MAX);
     n.negotiation.now_ns = 500;
     kolo_request *request = node_submit(&n, "w", 4);
     assert_int_equal(node_child_describes(&n, 0, "w", 4, 1, 1), KOLO_OK);
-    assert_true(kolo_negotiation_stalls(&n.negotiation, 499, count_stall, text));
+    n.negotiation.now_ns = 800;
+    assert_int_equal(kolo_negotiation_stalls(&n.negotiation, 499, count_stall, text), 500);
     assert_string_equal(text, ""); /* not long enough */
-    assert_true(kolo_negotiation_stalls(&n.negotiation, 500, count_stall, text));
-    assert_true(kolo_negotiation_stalls(&n.negotiation, 900, count_stall, text));
+    assert_int_equal(kolo_negotiation_stalls(&n.negotiation, 500, count_stall, text), 800);
+    assert_int_equal(kolo_negotiation_stalls(&n.negotiation, 700, count_stall, text), 800);
     assert_string_equal(text, "w lacks 2;");
     assert_int_equal(node_child_describes(&n, 1, "w", 4, 2, 2), KOLO_OK);
-    assert_false(kolo_negotiation_stalls(&n.negotiation, 900, count_stall, text));
+    assert_true(kolo_negotiation_stalls(&n.negotiation, 700, count_stall, text) == INT64_MAX);
     (void)node_flush(&n);
     node_over(&n, request);
     n.negotiation.now_ns = 1000;
     assert_int_equal(node_child_ready(&n, 1, 0), KOLO_OK);
-    assert_true(kolo_negotiation_stalls(&n.negotiation, 2000, count_stall, text));
+    assert_int_equal(kolo_negotiation_stalls(&n.negotiation, 1000, count_stall, text), 1000);
     assert_string_equal(text, "w lacks 2;w lacks 0-1;");
+    node_fini(&n);
+}
+
+/* Rank 0 waits in "v" for 1 and 2, who wait in "w" for 0. */
+static void crossing__is_found_where_it_is_known(void **state)
+{
+    (void)state;
+    kolo_crossing other;
+    node n;
+    node_init(&n, 0, 3);
+    assert_false(kolo_negotiation_crossed(&n.negotiation, "w", &other));
+    assert_int_equal(node_child_describes(&n, 0, "w", 4, 1, 1), KOLO_OK);
+    assert_int_equal(node_child_describes(&n, 1, "w", 4, 2, 2), KOLO_OK);
+    assert_false(kolo_negotiation_crossed(&n.negotiation, "w", &other)); /* rank 0 is busy elsewhere */
+    assert_int_equal(node_child_describes(&n, 1, "u", 4, 2, 2), KOLO_OK);
+    assert_false(kolo_negotiation_crossed(&n.negotiation, "w", &other)); /* what waits for rank 0, too */
+    (void)node_submit(&n, "v", 4);
+    assert_true(kolo_negotiation_crossed(&n.negotiation, "w", &other));
+    assert_string_equal(other.name, "v");
+    assert_string_equal(other.waiting, "0");
+    assert_string_equal(other.missing, "1-2");
     node_fini(&n);
 }
 
@@ -400,6 +422,7 @@ int main(void)
         cmocka_unit_test(question__goes_up_until_somebody_knows),
         cmocka_unit_test(question__about_what_is_decided_is_dropped),
         cmocka_unit_test(stall__is_told_once_a_round),
+        cmocka_unit_test(crossing__is_found_where_it_is_known),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
