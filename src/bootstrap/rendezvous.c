@@ -43,7 +43,8 @@ struct kolo_rendezvous {
 static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
 {
     if (io == KOLO_RV_IO_TIMEOUT)
-        return kolo_fail(KOLO_ERR_BOOTSTRAP, "rank 0 at %s did not answer in time while rank %d was %s",
+        return kolo_fail(KOLO_ERR_BOOTSTRAP,
+                         "rank 0 at %s did not answer in time while rank %d was %s; or is that another program's port?",
                          rendezvous->where, rendezvous->job.rank, doing);
     if (io == KOLO_RV_IO_CLOSED)
         return kolo_fail(KOLO_ERR_BOOTSTRAP,
@@ -196,10 +197,11 @@ static kolo_status join(kolo_rendezvous *rendezvous, int64_t timeout_ns)
         pause = 2 * pause < PAUSE_LAST_NS ? 2 * pause : PAUSE_LAST_NS;
     }
     char within[32];
-    return kolo_fail(
-        KOLO_ERR_BOOTSTRAP,
-        "nobody answers at %s within %s (%s); is rank 0 running, and are MASTER_ADDR and MASTER_PORT right?",
-        rendezvous->where, kolo_rv_duration(timeout_ns, within, sizeof(within)), why);
+    const char *advice = rendezvous->server != NULL
+                             ? "this is rank 0, which listens on its own host: is MASTER_ADDR an address of that?"
+                             : "is rank 0 running, and are MASTER_ADDR and MASTER_PORT right?";
+    return kolo_fail(KOLO_ERR_BOOTSTRAP, "nobody answers at %s within %s (%s); %s", rendezvous->where,
+                     kolo_rv_duration(timeout_ns, within, sizeof(within)), why, advice);
 }
 
 /* ---- rank 0 --------------------------------------------------------------------------------- */
