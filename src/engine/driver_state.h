@@ -1,5 +1,5 @@
 /* driver_state.h - the driver's inside, shared by the files that make it up: driver_token.c (who drives, and sleeping),
- * driver_thread.c (the communication thread), driver.c (callers).
+ * driver_thread.c (the communication thread), driver.c (callers), driver_call.c (callers' operations on the board).
  *
  * Every "I sleep" flag follows one rule: the sleeper sets it and then looks for work; the other side makes work and
  * then looks for the flag; both with sequential consistency, so at least one sees the other. */
@@ -48,6 +48,9 @@ bool kolo_driver_sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32
 void kolo_driver_futex_sleep(_Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns);
 void kolo_driver_futex_wake(_Atomic uint32_t *word); /* all of them */
 void kolo_driver_ring(int fd);
+
+/* driver_call.c: does the rest of what was started and left to its waiter. True: it is over. */
+bool kolo_driver_end_started(kolo_driver *driver, kolo_request *request);
 
 /* driver_thread.c: an errno, or 0. And: it is to drive, since nobody else does. */
 int kolo_driver_start_thread(kolo_driver *driver);
