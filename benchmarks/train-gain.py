@@ -2,27 +2,31 @@
 """What a training gains by its second rank: kolo-train with one rank on one core, with two ranks, and as two jobs that
 know nothing of each other, in turns.
 
-    benchmarks/train-gain.py --build build/release --out benchmarks/results/today [--rounds 8]
+    benchmarks/train-gain.py --build build/release --out benchmarks/results/today [--rounds 8] [--torch PYTHON]
 
 Two ranks wait for each other in every step, so whichever core is slower at the moment sets the pace; two jobs do not.
 The row "no exchange" is what two ranks would reach if exchanging cost nothing: each step's time is the larger of the two
-ranks' times of computing, as they were logged.
+ranks' times of computing, as they were logged. With --torch, the name of a Python that has PyTorch, that does the same
+work in the same rounds: alone, and on two cores by DistributedDataParallel over Gloo (peers/torch_ddp.py).
 """
 import argparse
 import json
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "peers"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "peers"))
 import rounds  # noqa: E402
 
 RATE = re.compile(r"samples_per_s=(\d+)")
 WARM_STEPS = 20
 ONE, TWO, FREE, JOBS = "1 rank", "2 ranks", "2 ranks, no exchange", "2 jobs"
+TORCH_ONE, TORCH_TWO = "PyTorch, 1 process", "PyTorch DDP over Gloo, 2 processes"
 
 
 class Trainer:
@@ -75,10 +79,31 @@ def two_jobs(trainer, cores):
     return {JOBS: entry(found, statistics.median(s for i in range(2) for s, _ in trainer.steps(f"job{i}")))}
 
 
-def one_round(trainer, number, cores):
+class Torch:
+    """Processes bound to cores, over loopback: faster than unbound ones."""
+
+    def __init__(self, options):
+        self.command = [options.torch, os.path.join(HERE, "peers", "torch_ddp.py"), "--epochs", str(options.epochs),
+                        "--batch", str(options.batch)]
+        self.batch = options.batch
+
+    def run(self, name, cores):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        said = [subprocess.Popen(["taskset", "-c", str(core), *self.command], stdout=subprocess.PIPE, text=True,
+                                 env={**os.environ, "RANK": str(rank), "WORLD_SIZE": str(len(cores)),
+                                      "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GLOO_SOCKET_IFNAME": "lo"})
+                for rank, core in enumerate(cores)]
+        found = [rate(job) if rank == 0 else job.wait() for rank, job in enumerate(said)][0]
+        return {name: entry(found, 1e6 * self.batch * len(cores) / found)}
+
+
+def one_round(trainer, torch, number, cores):
     core = cores[number % 2]
     turns = [lambda: {ONE: entry(rate(trainer.bound("one", core)), statistics.median(s for s, _ in trainer.steps("one")))},
              lambda: two_ranks(trainer), lambda: two_jobs(trainer, cores)]
+    if torch is not None:
+        turns += [lambda: torch.run(TORCH_ONE, [core]), lambda: torch.run(TORCH_TWO, cores)]
     found = {}
     for turn in rounds.rotated(turns, number):
         found.update(turn())
@@ -87,7 +112,9 @@ def one_round(trainer, number, cores):
 
 def table(found):
     lines = ["| | samples/s | of 1 rank | quartiles | median step, us |", "|---|---|---|---|---|"]
-    for name in (ONE, TWO, FREE, JOBS):
+    for name in (ONE, TWO, FREE, JOBS, TORCH_ONE, TORCH_TWO):
+        if any(name not in r for r in found):
+            continue
         ratios = sorted(r[name]["samples_per_s"] / r[ONE]["samples_per_s"] for r in found)
         lower, upper = ratios[len(ratios) // 4], ratios[-1 - len(ratios) // 4]
         lines.append(f"| {name} | {statistics.median(r[name]['samples_per_s'] for r in found):.0f} | "
@@ -102,6 +129,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--epochs", type=int, default=1)
     parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--torch", metavar="PYTHON", help="that has PyTorch and NumPy: the same work there, too")
     parser.add_argument("--out", required=True, help="folder for train.md and train.json")
     parser.add_argument("--add", action="store_true", help="to the rounds that are in OUT already")
     options = parser.parse_args()
@@ -114,9 +142,9 @@ def main():
     if options.add and os.path.exists(path):
         with open(path, encoding="utf-8") as file:
             found = json.load(file)["rounds"]
-    trainer = Trainer(options)
+    trainer, torch = Trainer(options), Torch(options) if options.torch else None
     for _ in range(options.rounds):
-        found.append(one_round(trainer, len(found), cores))
+        found.append(one_round(trainer, torch, len(found), cores))
         print({name: round(value["samples_per_s"]) for name, value in found[-1].items()}, flush=True)
     with open(path, "w", encoding="utf-8") as file:
         json.dump({"machine": rounds.machine(), "batch": options.batch, "rounds": found}, file, indent=1)
