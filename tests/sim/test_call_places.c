@@ -1,11 +1,12 @@
 /* test_call_places.c - as test_call.c and test_start.c, by place: over at once, adopted before, amid or after their work;
- * beside ranks that submit, or whose tensors are private; when somebody dies or posts nonsense; and random programs. A failure
- * of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
+ * beside ranks that submit, or whose tensors are private; when somebody disagrees, dies or posts nonsense; and random programs,
+ * also of several names at once. A failure of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
 #include "sim/callers.h"
 #include "sim/program.h"
 #include "sim/replay.h"
 
 #include "base/clock.h"
+#include "base/error.h"
 #include "engine/card.h"
 #include "engine/state.h"
 
@@ -16,19 +17,27 @@
 #include <cmocka.h>
 
 /* COUNT: too long for values; by place in one turn where chunks are long, too. */
-enum { COUNT = 65600, PIECES_MAX = CALLER_PIECES_MAX, SEEDS = 150 };
+enum { COUNT = 65600, PIECES_MAX = CALLER_PIECES_MAX, SEEDS = 150, CROWD_SEEDS = 90 };
 enum { SHORT_CHUNKS = 64, LONG_CHUNKS = 1 << 20 };
-static cluster net;
-static caller callers[CALLERS_MAX];
+/* Callers of several names. */
+enum { CROWD_RANKS = 5, CROWD_NAMES = 4, CROWD = CROWD_RANKS * CROWD_NAMES };
 
-static void begin_job(int32_t size, int64_t chunk_bytes)
+static cluster net;
+static caller callers[CROWD];
+
+static void begin_crowd(int32_t size, int32_t count, int64_t chunk_bytes)
 {
     cluster_options options = {
         .size = size, .seed = 1, .chunk_bytes = chunk_bytes, .window_bytes = 8 << 20, .heap_bytes = 4 << 20};
     cluster_init(&net, &options);
-    callers_init(callers, size, &net);
-    for (int32_t i = 0; i < size; i++)
+    callers_init(callers, count, &net);
+    for (int32_t i = 0; i < count; i++)
         caller_share(&callers[i]);
+}
+
+static void begin_job(int32_t size, int64_t chunk_bytes)
+{
+    begin_crowd(size, size, chunk_bytes);
 }
 
 static void describe_all(size_t pieces, int64_t key)
@@ -46,13 +55,9 @@ static void agree(size_t pieces)
 
 /* ---- in one go -------------------------------------------------------------------------------------------------- */
 
-/* All ranks begin, and work until it is over. */
-static void sum_in_one_go(void)
+/* All ranks work, in turns, until it is over. */
+static void work_in_one_go(void)
 {
-    for (int32_t r = 0; r < net.size; r++) {
-        assert_true(caller_begin(&callers[r]));
-        assert_int_equal(caller_is_complete(&callers[0]), r == net.size - 1);
-    }
     for (int32_t r = 0; r < net.size; r++) {
         bool is_last = r == net.size - 1;
         assert_int_equal(caller_work(&callers[r]), is_last); /* the others are DONE */
@@ -60,6 +65,15 @@ static void sum_in_one_go(void)
     }
     for (int32_t r = 0; r < net.size - 1; r++)
         assert_true(caller_work(&callers[r]));
+}
+
+static void call_in_one_go(void)
+{
+    for (int32_t r = 0; r < net.size; r++) {
+        assert_true(caller_begin(&callers[r]));
+        assert_int_equal(caller_is_complete(&callers[0]), r == net.size - 1);
+    }
+    work_in_one_go();
 }
 
 static void call__of_all_ranks_completes_without_a_message(void **state)
@@ -71,7 +85,7 @@ static void call__of_all_ranks_completes_without_a_message(void **state)
         uint64_t messages = cluster_control_messages(&net);
         for (int64_t key = 1; key < 6; key++) {
             describe_all(pieces, key);
-            sum_in_one_go();
+            call_in_one_go();
             callers_expect_success(callers);
         }
         assert_int_equal(cluster_control_messages(&net), messages);
@@ -131,6 +145,51 @@ static void call__that_takes_long_becomes_a_request(void **state)
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
 
+/* Of three ranks, `one` calls and the others submit, before or after; `odd` has another count, or another type. */
+static void disagree(int32_t one, int32_t odd, bool of_type, bool others_first)
+{
+    begin_job(3, LONG_CHUNKS);
+    agree(1);
+    for (int32_t r = 0; r < 3; r++)
+        caller_describe(&callers[r], "w", r == odd && !of_type ? COUNT + 1 : COUNT, 2);
+    if (of_type)
+        callers[odd].pieces[0].type = KOLO_DTYPE_INT32;
+    for (int32_t r = 0; r < 3; r++)
+        if (r != one && others_first)
+            caller_submit(&callers[r]);
+    assert_int_equal(caller_begin(&callers[one]), one != odd);
+    for (int32_t r = 0; r < 3; r++)
+        if (r != one && !others_first)
+            caller_submit(&callers[r]);
+    if (one == odd) {
+        caller_submit(&callers[one]);
+    } else {
+        assert_false(caller_is_complete(&callers[one]));
+        caller_adopt(&callers[one]);
+    }
+    callers_settle(callers);
+    char expected[64];
+    snprintf(expected, sizeof(expected), "rank %d: allreduce sum %s [%d]", odd, of_type ? "int32" : "float32",
+             of_type ? COUNT : COUNT + 1);
+    for (int32_t r = 0; r < 3; r++) {
+        caller_expect_error(&callers[r], KOLO_ERR_MISMATCH, expected);
+        assert_true(kolo_engine_idle(net.engines[r]));
+    }
+    agree(1); /* the name stays usable, in one go too */
+    describe_all(1, 3);
+    call_in_one_go();
+    cluster_fini(&net);
+}
+
+static void call__that_others_disagree_with_fails_on_all(void **state)
+{
+    (void)state;
+    for (int32_t one = 0; one < 3; one++)
+        for (int32_t odd = 0; odd < 3; odd++)
+            for (int way = 0; way < 4; way++)
+                disagree(one, odd, way % 2 != 0, way / 2 != 0);
+}
+
 /* After the others' work, before its own. */
 static void call__whose_peer_dies_or_stops_at_work_ends(void **state)
 {
@@ -161,6 +220,30 @@ static void call__whose_peer_dies_or_stops_at_work_ends(void **state)
                 }
             cluster_fini(&net);
         }
+}
+
+/* As where there is no memory for its request. */
+static void call__that_cannot_become_a_request_leaves_nothing(void **state)
+{
+    (void)state;
+    begin_job(2, SHORT_CHUNKS);
+    agree(1);
+    describe_all(1, 2);
+    for (int32_t r = 0; r < 2; r++)
+        assert_true(caller_begin(&callers[r]));
+    assert_false(caller_work(&callers[0]));
+    kolo_runner *runner = callers[0].call.runner;
+    assert_ptr_not_equal(net.engines[0]->posted.free, runner);
+    kolo_call_drop(net.engines[0], &callers[0].call);
+    assert_ptr_equal(net.engines[0]->posted.free, runner);
+    (void)kolo_fail(KOLO_ERR_MEMORY, "no memory for it");
+    kolo_engine_abort(net.engines[0], kolo_error_current());
+    caller_adopt(&callers[1]);
+    callers_settle(callers);
+    caller_expect_error(&callers[1], KOLO_ERR_MEMORY, "no memory for it");
+    for (int32_t r = 0; r < 2; r++)
+        assert_true(kolo_engine_idle(net.engines[r]));
+    cluster_fini(&net);
 }
 
 /* ---- prepared --------------------------------------------------------------------------------------------------- */
@@ -214,6 +297,28 @@ static void start__ends_one_way_or_the_other(void **state)
             caller_discard(&callers[r]);
         cluster_fini(&net);
     }
+}
+
+/* What the others know of its places is of that call. */
+static void start__after_a_call_from_elsewhere_takes_its_own_places(void **state)
+{
+    (void)state;
+    begin_job(2, LONG_CHUNKS);
+    prepare_all(PIECES_MAX);
+    for (int64_t key = 1; key < 5; key++) {
+        for (int32_t r = 0; r < 2; r++)
+            callers[r].data = callers[r].shared + 1;
+        describe_all(PIECES_MAX, key);
+        call_in_one_go();
+        for (int32_t r = 0; r < 2; r++) {
+            callers[r].data = callers[r].shared;
+            start(&callers[r], 10 + key);
+        }
+        work_in_one_go();
+    }
+    for (int32_t r = 0; r < 2; r++)
+        caller_discard(&callers[r]);
+    cluster_fini(&net);
 }
 
 static void start__where_a_peer_posts_nonsense_fails(void **state)
@@ -273,15 +378,62 @@ static void random_programs__of_calls_and_requests_are_right(void **state)
     replay_seeds(SEEDS, run_program);
 }
 
+/* Each caller has a name of its own. Most of its rounds are prepared; now and then the name gets another shape, or one rank's
+ * tensor lies elsewhere. */
+static void describe_in_crowd(caller *c, uint64_t seed)
+{
+    enum { EPOCH = 8 };
+    const char name[] = {(char)('a' + (c - callers) / net.size), '\0'};
+    uint64_t which = seed * 1000 + (uint64_t)name[0] * 100000;
+    kolo_rng epoch = {.state = which + (uint64_t)(c->rounds / EPOCH)};
+    kolo_rng mine = {.state = which + (uint64_t)(c->rounds * 10 + c->rank) + 500};
+    if (c->rounds % EPOCH != 0 && kolo_rng_below(&mine, 4) != 0) {
+        caller_fill(c, c->rounds);
+        return;
+    }
+    if (c->prepared != NULL)
+        caller_discard(c);
+    uint64_t place = kolo_rng_below(&mine, 12);
+    c->data = place == 0 ? c->own : c->shared + place % 3;
+    caller_describe(c, name, counts[kolo_rng_below(&epoch, 5)], c->rounds);
+    caller_cut(c, kolo_rng_below(&epoch, 3) == 0 ? PIECES_MAX : 1);
+    if (kolo_rng_below(&mine, 4) != 0)
+        caller_prepare(c);
+}
+
+static void run_crowd(uint64_t seed)
+{
+    enum { ROUNDS = 24 };
+    static const int32_t sizes[] = {2, 3, 5};
+    kolo_rng rng = {.state = seed};
+    int32_t size = sizes[seed % 3], count = size * CROWD_NAMES;
+    begin_crowd(size, count, draw_chunk_bytes(&rng));
+    program_run(callers, count, ROUNDS, seed, describe_in_crowd);
+    for (int32_t i = 0; i < count; i++)
+        if (callers[i].prepared != NULL)
+            caller_discard(&callers[i]);
+    cluster_fini(&net);
+}
+
+static void random_programs__of_several_names_at_once_are_right(void **state)
+{
+    (void)state;
+    replay_seeds(CROWD_SEEDS, run_crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call__of_all_ranks_completes_without_a_message),
         cmocka_unit_test(call__that_takes_long_becomes_a_request),
+        cmocka_unit_test(call__that_others_disagree_with_fails_on_all),
         cmocka_unit_test(call__whose_peer_dies_or_stops_at_work_ends),
+        cmocka_unit_test(call__that_cannot_become_a_request_leaves_nothing),
         cmocka_unit_test(start__where_a_peer_posts_nonsense_fails),
+        cmocka_unit_test(start__after_a_call_from_elsewhere_takes_its_own_places),
         cmocka_unit_test(start__ends_one_way_or_the_other),
         cmocka_unit_test_teardown(random_programs__of_calls_and_requests_are_right, replay_tell),
+        cmocka_unit_test_teardown(random_programs__of_several_names_at_once_are_right, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
