@@ -1,202 +1,95 @@
 /* test_call_places.c - as test_call.c and test_start.c, by place: over at once, adopted before, amid or after their work;
- * beside ranks that submit, or whose tensors are private; when somebody dies or posts nonsense; and random programs. A failure
- * of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
-#include "sim/cluster.h"
+ * beside ranks that submit, or whose tensors are private; when somebody disagrees, dies or posts nonsense; and random programs,
+ * also of several names at once. A failure of these prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
+#include "sim/callers.h"
+#include "sim/program.h"
 #include "sim/replay.h"
 
 #include "base/clock.h"
-#include "engine/call.h"
+#include "base/error.h"
 #include "engine/card.h"
 #include "engine/state.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include <cmocka.h>
 
 /* COUNT: too long for values; by place in one turn where chunks are long, too. */
-enum { EVENTS_MAX = 2 * 1000 * 1000, RANKS_MAX = 9, COUNT = 65600, COUNT_MAX = 65601, PIECES_MAX = 3, SEEDS = 150 };
+enum { COUNT = 65600, PIECES_MAX = CALLER_PIECES_MAX, SEEDS = 150, CROWD_SEEDS = 90 };
 enum { SHORT_CHUNKS = 64, LONG_CHUNKS = 1 << 20 };
+/* Callers of several names. */
+enum { CROWD_RANKS = 5, CROWD_NAMES = 4, CROWD = CROWD_RANKS * CROWD_NAMES };
 
-/* One rank's call, start or request. */
-typedef struct caller {
-    cluster *net;
-    int32_t rank;
-    char name[8];
-    int64_t count; /* of float32 */
-    float *data, *shared, own[COUNT_MAX];
-    size_t pieces;
-    kolo_piece piece[PIECES_MAX];
-    int32_t ndims[PIECES_MAX];
-    const int64_t *shapes[PIECES_MAX];
-    kolo_request_spec spec;
-    kolo_call call;
-    bool posted; /* and neither over nor adopted */
-    kolo_request *request;
-} caller;
+static cluster net;
+static caller callers[CROWD];
 
-static caller callers[RANKS_MAX];
-
-static float value_of(int32_t rank, int64_t index, int64_t key)
+static void begin_crowd(int32_t size, int32_t count, int64_t chunk_bytes)
 {
-    return (float)((rank * 37 + index * 11 + key * 101) % 512);
+    cluster_options options = {
+        .size = size, .seed = 1, .chunk_bytes = chunk_bytes, .window_bytes = 8 << 20, .heap_bytes = 4 << 20};
+    cluster_init(&net, &options);
+    callers_init(callers, count, &net);
+    for (int32_t i = 0; i < count; i++)
+        caller_share(&callers[i]);
 }
 
-static kolo_engine *engine_of(const caller *c)
+static void begin_job(int32_t size, int64_t chunk_bytes)
 {
-    return c->net->engines[c->rank];
+    begin_crowd(size, size, chunk_bytes);
 }
 
-static void begin_job(cluster *net, int32_t size, int64_t chunk_bytes)
+static void describe_all(size_t pieces, int64_t key)
 {
-    cluster_init(
-        net, &(cluster_options){
-                 .size = size, .seed = 1, .chunk_bytes = chunk_bytes, .window_bytes = 8 << 20, .heap_bytes = 4 << 20});
-    memset(callers, 0, sizeof(callers));
-    for (int32_t r = 0; r < size; r++) {
-        callers[r].net = net;
-        callers[r].rank = r;
-        callers[r].shared = cluster_alloc(net, r, COUNT_MAX * sizeof(float));
-        assert_non_null(callers[r].shared);
-    }
+    callers_describe(callers, "w", COUNT, key);
+    for (int32_t r = 0; r < net.size; r++)
+        caller_cut(&callers[r], pieces);
 }
 
-/* In `pieces` parts, of which each but the last is a third. */
-static void prepare(caller *c, const char *name, int64_t count, size_t pieces, bool is_private, int64_t key)
+static void agree(size_t pieces)
 {
-    snprintf(c->name, sizeof(c->name), "%s", name);
-    c->count = count;
-    c->pieces = pieces;
-    c->data = is_private ? c->own : c->shared;
-    for (int64_t i = 0; i < count; i++)
-        c->data[i] = value_of(c->rank, i, key);
-    for (size_t i = 0; i < pieces; i++) {
-        float *at = c->data + (int64_t)i * (count / 3);
-        c->piece[i] = (kolo_piece){.input = at,
-                                   .output = at,
-                                   .count = i + 1 < pieces ? count / 3 : count - (int64_t)i * (count / 3),
-                                   .type = KOLO_DTYPE_FLOAT32};
-        c->ndims[i] = 1;
-        c->shapes[i] = &c->piece[i].count;
-    }
-    c->spec = (kolo_request_spec){
-        .name = c->name,
-        .operation = {.collective = KOLO_ALLREDUCE, .prescale = 1, .postscale = 1, .piece_count = pieces},
-        .pieces = c->piece,
-        .ndims = c->ndims,
-        .shapes = c->shapes};
-    c->posted = false;
-    c->request = NULL;
-}
-
-static bool begin(caller *c)
-{
-    return c->posted = kolo_call_begin(engine_of(c), &c->spec, &c->call);
-}
-
-static void make_request(caller *c)
-{
-    assert_int_equal(kolo_request_create(&c->spec, kolo_sim_now(c->net->sim), &c->request), KOLO_OK);
-}
-
-static void submit(caller *c)
-{
-    make_request(c);
-    assert_true(kolo_engine_submit(engine_of(c), c->request));
-    cluster_step(c->net, c->rank);
-}
-
-static void adopt(caller *c)
-{
-    if (c->request == NULL)
-        make_request(c);
-    kolo_call_wake(engine_of(c));
-    kolo_call_adopt(engine_of(c), &c->call, c->request, kolo_sim_now(c->net->sim));
-    c->posted = false;
-    cluster_step(c->net, c->rank);
-}
-
-static bool is_complete(const caller *c)
-{
-    return kolo_call_is_complete(engine_of(c), &c->call);
-}
-
-/* True: it is over. */
-static bool work(caller *c)
-{
-    bool over = false;
-    assert_true(is_complete(c));
-    kolo_call_wake(engine_of(c));
-    assert_int_equal(kolo_call_work(engine_of(c), &c->call, &over), KOLO_OK);
-    c->posted = !over;
-    return over;
-}
-
-static void check(const caller *c, int64_t key)
-{
-    for (int64_t i = 0; i < c->count; i++) {
-        float sum = 0;
-        for (int32_t r = 0; r < c->net->size; r++)
-            sum += value_of(r, i, key);
-        assert_true(c->data[i] <= sum && c->data[i] >= sum);
-    }
-}
-
-static void prepare_all(cluster *net, size_t pieces, int64_t key)
-{
-    for (int32_t r = 0; r < net->size; r++)
-        prepare(&callers[r], "w", COUNT, pieces, false, key);
-}
-
-/* What was adopted or submitted ends well, and all results are right. */
-static void expect_all(cluster *net, int64_t key)
-{
-    cluster_settle(net, EVENTS_MAX);
-    for (int32_t r = 0; r < net->size; r++) {
-        assert_false(callers[r].posted);
-        if (callers[r].request != NULL)
-            cluster_expect_success(callers[r].request);
-        check(&callers[r], key);
-        assert_true(kolo_engine_idle(net->engines[r]));
-    }
-}
-
-/* A round of all ranks as requests: the slot is agreed. */
-static void agree(cluster *net, size_t pieces)
-{
-    prepare_all(net, pieces, 0);
-    for (int32_t r = 0; r < net->size; r++)
-        submit(&callers[r]);
-    expect_all(net, 0);
+    describe_all(pieces, 0);
+    callers_agree(callers);
 }
 
 /* ---- in one go -------------------------------------------------------------------------------------------------- */
+
+/* All ranks work, in turns, until it is over. */
+static void work_in_one_go(void)
+{
+    for (int32_t r = 0; r < net.size; r++) {
+        bool is_last = r == net.size - 1;
+        assert_int_equal(caller_work(&callers[r]), is_last); /* the others are DONE */
+        assert_true(is_last || kolo_call_awaits(&callers[r].call));
+    }
+    for (int32_t r = 0; r < net.size - 1; r++)
+        assert_true(caller_work(&callers[r]));
+}
+
+static void call_in_one_go(void)
+{
+    for (int32_t r = 0; r < net.size; r++) {
+        assert_true(caller_begin(&callers[r]));
+        assert_int_equal(caller_is_complete(&callers[0]), r == net.size - 1);
+    }
+    work_in_one_go();
+}
 
 static void call__of_all_ranks_completes_without_a_message(void **state)
 {
     (void)state;
     for (size_t pieces = 1; pieces <= PIECES_MAX; pieces++) {
-        cluster net;
-        begin_job(&net, 3, LONG_CHUNKS);
-        agree(&net, pieces);
+        begin_job(3, LONG_CHUNKS);
+        agree(pieces);
         uint64_t messages = cluster_control_messages(&net);
         for (int64_t key = 1; key < 6; key++) {
-            prepare_all(&net, pieces, key);
-            for (int32_t r = 0; r < 3; r++) {
-                assert_true(begin(&callers[r]));
-                assert_int_equal(is_complete(&callers[0]), r == 2);
-            }
-            for (int32_t r = 0; r < 3; r++) {
-                assert_int_equal(work(&callers[r]), r == 2); /* the others are DONE */
-                assert_true(r == 2 || kolo_call_awaits(&callers[r].call));
-            }
-            assert_true(work(&callers[0]) && work(&callers[1]));
-            expect_all(&net, key);
+            describe_all(pieces, key);
+            call_in_one_go();
+            callers_expect_success(callers);
         }
         assert_int_equal(cluster_control_messages(&net), messages);
-        agree(&net, pieces); /* and it goes on from the same round everywhere */
+        agree(pieces); /* and it goes on from the same round everywhere */
         cluster_fini(&net);
     }
 }
@@ -207,33 +100,32 @@ static void call__of_all_ranks_completes_without_a_message(void **state)
  * are so short that one turn leaves much to do. */
 static void adopt_after(int turns, int32_t first, bool others_call, int64_t chunk_bytes, size_t pieces)
 {
-    cluster net;
-    begin_job(&net, 3, chunk_bytes);
-    agree(&net, pieces);
-    prepare_all(&net, pieces, 9);
+    begin_job(3, chunk_bytes);
+    agree(pieces);
+    describe_all(pieces, 9);
     caller *one = &callers[first];
-    assert_true(begin(one));
+    assert_true(caller_begin(one));
     if (turns == 0)
-        adopt(one);
+        caller_adopt(one);
     for (int32_t r = 0; r < 3; r++) {
         if (r != first && others_call)
-            assert_true(begin(&callers[r]));
+            assert_true(caller_begin(&callers[r]));
         else if (r != first)
-            submit(&callers[r]);
+            caller_submit(&callers[r]);
     }
     for (int i = 0; i < turns; i++)
-        assert_false(work(one));
+        assert_false(caller_work(one));
     if (turns > 0) {
         assert_int_equal(kolo_call_awaits(&one->call), chunk_bytes == LONG_CHUNKS);
-        adopt(one);
+        caller_adopt(one);
     }
     assert_false(kolo_request_is_done(one->request));
     cluster_step(&net, first);
     for (int left = 2; others_call && left > 0;)
         for (int32_t r = 0; r < 3; r++)
-            left -= callers[r].posted && work(&callers[r]);
-    expect_all(&net, 9);
-    agree(&net, pieces);
+            left -= caller_is_posted(&callers[r]) && caller_work(&callers[r]);
+    callers_expect_success(callers);
+    agree(pieces);
     cluster_fini(&net);
 }
 
@@ -253,58 +145,124 @@ static void call__that_takes_long_becomes_a_request(void **state)
 
 /* ---- what goes wrong -------------------------------------------------------------------------------------------- */
 
+/* Of three ranks, `one` calls and the others submit, before or after; `odd` has another count, or another type. */
+static void disagree(int32_t one, int32_t odd, bool of_type, bool others_first)
+{
+    begin_job(3, LONG_CHUNKS);
+    agree(1);
+    for (int32_t r = 0; r < 3; r++)
+        caller_describe(&callers[r], "w", r == odd && !of_type ? COUNT + 1 : COUNT, 2);
+    if (of_type)
+        callers[odd].pieces[0].type = KOLO_DTYPE_INT32;
+    for (int32_t r = 0; r < 3; r++)
+        if (r != one && others_first)
+            caller_submit(&callers[r]);
+    assert_int_equal(caller_begin(&callers[one]), one != odd);
+    for (int32_t r = 0; r < 3; r++)
+        if (r != one && !others_first)
+            caller_submit(&callers[r]);
+    if (one == odd) {
+        caller_submit(&callers[one]);
+    } else {
+        assert_false(caller_is_complete(&callers[one]));
+        caller_adopt(&callers[one]);
+    }
+    callers_settle(callers);
+    char expected[64];
+    snprintf(expected, sizeof(expected), "rank %d: allreduce sum %s [%d]", odd, of_type ? "int32" : "float32",
+             of_type ? COUNT : COUNT + 1);
+    for (int32_t r = 0; r < 3; r++) {
+        caller_expect_error(&callers[r], KOLO_ERR_MISMATCH, expected);
+        assert_true(kolo_engine_idle(net.engines[r]));
+    }
+    agree(1); /* the name stays usable, in one go too */
+    describe_all(1, 3);
+    call_in_one_go();
+    cluster_fini(&net);
+}
+
+static void call__that_others_disagree_with_fails_on_all(void **state)
+{
+    (void)state;
+    for (int32_t one = 0; one < 3; one++)
+        for (int32_t odd = 0; odd < 3; odd++)
+            for (int way = 0; way < 4; way++)
+                disagree(one, odd, way % 2 != 0, way / 2 != 0);
+}
+
 /* After the others' work, before its own. */
 static void call__whose_peer_dies_or_stops_at_work_ends(void **state)
 {
     (void)state;
     for (int dies = 0; dies < 2; dies++)
         for (int32_t absent = 0; absent < 3; absent++) {
-            cluster net;
             char expected[64];
-            begin_job(&net, 3, LONG_CHUNKS);
-            agree(&net, 1);
-            prepare_all(&net, 1, 2);
+            begin_job(3, LONG_CHUNKS);
+            agree(1);
+            describe_all(1, 2);
             for (int32_t r = 0; r < 3; r++) {
                 callers[r].spec.timeout_ns = KOLO_NS_PER_S;
-                assert_true(begin(&callers[r]));
+                assert_true(caller_begin(&callers[r]));
             }
             for (int32_t r = 0; r < 3; r++)
-                assert_false(r != absent && work(&callers[r]));
+                assert_false(r != absent && caller_work(&callers[r]));
             if (dies)
                 cluster_crash(&net, absent);
             for (int32_t r = 0; r < 3; r++)
                 if (r != absent)
-                    adopt(&callers[r]);
-            cluster_settle(&net, EVENTS_MAX);
+                    caller_adopt(&callers[r]);
+            callers_settle(callers);
             snprintf(expected, sizeof(expected), dies ? "rank %d is gone" : "waiting for rank %d;", absent);
             for (int32_t r = 0; r < 3; r++)
                 if (r != absent) {
-                    cluster_expect_error(callers[r].request, dies ? KOLO_ERR_PEER : KOLO_ERR_TIMEOUT, expected);
+                    caller_expect_error(&callers[r], dies ? KOLO_ERR_PEER : KOLO_ERR_TIMEOUT, expected);
                     assert_true(kolo_engine_idle(net.engines[r]));
                 }
             cluster_fini(&net);
         }
 }
 
+/* As where there is no memory for its request. */
+static void call__that_cannot_become_a_request_leaves_nothing(void **state)
+{
+    (void)state;
+    begin_job(2, SHORT_CHUNKS);
+    agree(1);
+    describe_all(1, 2);
+    for (int32_t r = 0; r < 2; r++)
+        assert_true(caller_begin(&callers[r]));
+    assert_false(caller_work(&callers[0]));
+    kolo_runner *runner = callers[0].call.runner;
+    assert_ptr_not_equal(net.engines[0]->posted.free, runner);
+    kolo_call_drop(net.engines[0], &callers[0].call);
+    assert_ptr_equal(net.engines[0]->posted.free, runner);
+    (void)kolo_fail(KOLO_ERR_MEMORY, "no memory for it");
+    kolo_engine_abort(net.engines[0], kolo_error_current());
+    caller_adopt(&callers[1]);
+    callers_settle(callers);
+    caller_expect_error(&callers[1], KOLO_ERR_MEMORY, "no memory for it");
+    for (int32_t r = 0; r < 2; r++)
+        assert_true(kolo_engine_idle(net.engines[r]));
+    cluster_fini(&net);
+}
+
 /* ---- prepared --------------------------------------------------------------------------------------------------- */
 
-static void make_requests(cluster *net, size_t pieces)
+static void prepare_all(size_t pieces)
 {
-    prepare_all(net, pieces, 0);
-    for (int32_t r = 0; r < net->size; r++)
-        submit(&callers[r]);
-    cluster_settle(net, EVENTS_MAX);
+    describe_all(pieces, 0);
+    for (int32_t r = 0; r < net.size; r++) {
+        caller_prepare(&callers[r]);
+        caller_renew(&callers[r]);
+    }
+    callers_agree(callers);
 }
 
 static void start(caller *c, int64_t key)
 {
-    for (int64_t i = 0; i < c->count; i++)
-        c->data[i] = value_of(c->rank, i, key);
-    kolo_request_renew(c->request);
-    assert_false(kolo_call_start(engine_of(c), c->request, false));
-    assert_true(kolo_call_start(engine_of(c), c->request, true));
-    c->call = kolo_call_of(c->request);
-    c->posted = true;
+    caller_fill(c, key);
+    assert_false(kolo_call_start(caller_engine(c), c->prepared, false));
+    assert_true(caller_start(c));
 }
 
 /* Ended by the waiter, or taken over: by a step before its work, or adopted after so many turns. */
@@ -312,121 +270,105 @@ static void start__ends_one_way_or_the_other(void **state)
 {
     (void)state;
     for (size_t pieces = 1; pieces <= PIECES_MAX; pieces += 2) {
-        cluster net;
-        begin_job(&net, 2, LONG_CHUNKS);
-        make_requests(&net, pieces);
+        begin_job(2, LONG_CHUNKS);
+        prepare_all(pieces);
         for (int64_t key = 1; key < 9; key++) {
             start(&callers[0], key);
             start(&callers[1], key);
-            assert_false(work(&callers[0]));
+            assert_false(caller_work(&callers[0]));
             if (key % 3 == 0)
-                adopt(&callers[0]);
+                caller_adopt(&callers[0]);
             if (key % 2 == 0)
                 cluster_step(&net, 1);
-            else if (work(&callers[1]))
-                kolo_call_end(net.engines[1], callers[1].request);
+            else
+                assert_true(caller_work(&callers[1]));
             if (key % 3 == 0)
                 cluster_step(&net, 0);
-            else if (work(&callers[0]))
-                kolo_call_end(net.engines[0], callers[0].request);
+            else
+                assert_true(caller_work(&callers[0]));
             for (int32_t r = 0; r < 2; r++) {
-                assert_true(kolo_request_is_done(callers[r].request));
-                assert_int_equal(callers[r].request->status, KOLO_OK);
-                assert_int_equal(atomic_load(&callers[r].request->refs), 1);
+                assert_true(kolo_request_is_done(callers[r].prepared));
+                assert_int_equal(atomic_load(&callers[r].prepared->refs), 1);
                 assert_true(kolo_engine_idle(net.engines[r]));
-                check(&callers[r], key);
             }
-            cluster_settle(&net, EVENTS_MAX);
+            callers_expect_success(callers);
         }
         for (int32_t r = 0; r < 2; r++)
-            kolo_request_release(callers[r].request);
+            caller_discard(&callers[r]);
         cluster_fini(&net);
     }
+}
+
+/* What the others know of its places is of that call. */
+static void start__after_a_call_from_elsewhere_takes_its_own_places(void **state)
+{
+    (void)state;
+    begin_job(2, LONG_CHUNKS);
+    prepare_all(PIECES_MAX);
+    for (int64_t key = 1; key < 5; key++) {
+        for (int32_t r = 0; r < 2; r++)
+            callers[r].data = callers[r].shared + 1;
+        describe_all(PIECES_MAX, key);
+        call_in_one_go();
+        for (int32_t r = 0; r < 2; r++) {
+            callers[r].data = callers[r].shared;
+            start(&callers[r], 10 + key);
+        }
+        work_in_one_go();
+    }
+    for (int32_t r = 0; r < 2; r++)
+        caller_discard(&callers[r]);
+    cluster_fini(&net);
 }
 
 static void start__where_a_peer_posts_nonsense_fails(void **state)
 {
     (void)state;
-    cluster net;
     bool over = true;
-    begin_job(&net, 2, LONG_CHUNKS);
-    make_requests(&net, 1);
+    begin_job(2, LONG_CHUNKS);
+    prepare_all(1);
     for (int32_t r = 0; r < 2; r++)
         start(&callers[r], 2);
     kolo_post post = kolo_entry_post(callers[1].call.entry);
     kolo_card_of(&net.engines[1]->board, 1, &post)->output = UINT64_MAX - 8;
     assert_int_equal(kolo_call_work(net.engines[0], &callers[0].call, &over), KOLO_ERR_PROTOCOL);
     assert_false(over); /* the next step ends it */
-    adopt(&callers[1]);
-    cluster_settle(&net, EVENTS_MAX);
-    cluster_expect_error(callers[0].request, KOLO_ERR_PROTOCOL, "outside of its heap");
-    cluster_expect_error(callers[1].request, KOLO_ERR_PROTOCOL, "outside of its heap");
+    caller_adopt(&callers[1]);
+    callers_settle(callers);
+    for (int32_t r = 0; r < 2; r++) {
+        caller_expect_error(&callers[r], KOLO_ERR_PROTOCOL, "outside of its heap");
+        caller_discard(&callers[r]);
+    }
     cluster_fini(&net);
 }
 
 /* ---- random programs -------------------------------------------------------------------------------------------- */
 
-/* What all ranks do, one after the other; now and then a name gets another shape. */
-static void prepare_step(caller *c, uint64_t seed, int64_t step)
+static const int64_t counts[] = {15, 1000, 3000, 5000, 17000};
+
+/* Now and then a name gets another shape, or one rank's tensor is private. */
+static void describe(caller *c, uint64_t seed)
 {
-    static const int64_t counts[] = {15, 1000, 3000, 5000, 17000};
-    kolo_rng which = {.state = seed * 1000 + (uint64_t)step};
-    uint64_t name = kolo_rng_below(&which, 3);
-    kolo_rng epoch = {.state = seed * 1000 + (uint64_t)step / 8 + 500 + name * 100};
-    kolo_rng mine = {.state = seed * 1000 + (uint64_t)step * 10 + (uint64_t)c->rank};
-    int64_t count = counts[kolo_rng_below(&epoch, 5)];
-    size_t pieces = kolo_rng_below(&epoch, 3) == 0 ? PIECES_MAX : 1;
-    prepare(c, name == 0 ? "x" : name == 1 ? "y" : "z", count, pieces, kolo_rng_below(&mine, 12) == 0, step);
+    kolo_rng epoch, mine = {.state = seed * 1000 + (uint64_t)c->rounds * 10 + (uint64_t)c->rank};
+    const char *name = program_draw_name(c, seed, &epoch);
+    c->data = kolo_rng_below(&mine, 12) == 0 ? c->own : c->shared;
+    caller_describe(c, name, counts[kolo_rng_below(&epoch, 5)], c->rounds);
+    caller_cut(c, kolo_rng_below(&epoch, 3) == 0 ? PIECES_MAX : 1);
 }
 
-/* One move of a rank: begin or submit its next step, look, work, give up looking, or see that it is over. */
-static void move(caller *c, uint64_t seed, int64_t *step, kolo_rng *rng)
+static int64_t draw_chunk_bytes(kolo_rng *rng)
 {
-    if (c->posted) {
-        bool over = is_complete(c) && work(c);
-        if (over)
-            check(c, (*step)++);
-        else if (kolo_rng_below(rng, 3) == 0)
-            adopt(c);
-    } else if (c->request != NULL) {
-        cluster_step(c->net, c->rank);
-        if (kolo_request_is_done(c->request)) {
-            cluster_expect_success(c->request);
-            c->request = NULL;
-            check(c, (*step)++);
-        }
-    } else {
-        prepare_step(c, seed, *step);
-        if (kolo_rng_below(rng, 4) == 0 || !begin(c))
-            submit(c);
-    }
+    return kolo_rng_below(rng, 2) == 0 ? SHORT_CHUNKS : LONG_CHUNKS;
 }
 
 static void run_program(uint64_t seed)
 {
-    enum { STEPS = 40, MOVES_MAX = 400000 };
+    enum { ROUNDS = 40 };
     static const int32_t sizes[] = {2, 2, 3, 4, 9};
     kolo_rng rng = {.state = seed};
-    cluster net;
-    int64_t step[RANKS_MAX] = {0};
-    int32_t size = sizes[kolo_rng_below(&rng, 5)], ended = 0;
-    begin_job(&net, size, kolo_rng_below(&rng, 2) == 0 ? SHORT_CHUNKS : LONG_CHUNKS);
-    for (int moves = 0; ended < size; moves++) {
-        int32_t rank = (int32_t)kolo_rng_below(&rng, (uint64_t)size);
-        if (moves == MOVES_MAX)
-            fail_msg("rank %d is at step %d", rank, (int)step[rank]);
-        if (step[rank] < STEPS) {
-            move(&callers[rank], seed, &step[rank], &rng);
-            ended += step[rank] == STEPS;
-        }
-        /* Nobody steps an engine while its caller looks. */
-        int32_t next = kolo_rng_below(&rng, 2) == 0 ? kolo_sim_advance(net.sim) : -1;
-        if (next >= 0 && !callers[next].posted)
-            cluster_step(&net, next);
-    }
-    cluster_settle(&net, EVENTS_MAX);
-    for (int32_t r = 0; r < size; r++)
-        assert_true(kolo_engine_idle(net.engines[r]));
+    int32_t size = sizes[kolo_rng_below(&rng, 5)];
+    begin_job(size, draw_chunk_bytes(&rng));
+    program_run(callers, size, ROUNDS, seed, describe);
     cluster_fini(&net);
 }
 
@@ -436,15 +378,62 @@ static void random_programs__of_calls_and_requests_are_right(void **state)
     replay_seeds(SEEDS, run_program);
 }
 
+/* Each caller has a name of its own. Most of its rounds are prepared; now and then the name gets another shape, or one rank's
+ * tensor lies elsewhere. */
+static void describe_in_crowd(caller *c, uint64_t seed)
+{
+    enum { EPOCH = 8 };
+    const char name[] = {(char)('a' + (c - callers) / net.size), '\0'};
+    uint64_t which = seed * 1000 + (uint64_t)name[0] * 100000;
+    kolo_rng epoch = {.state = which + (uint64_t)(c->rounds / EPOCH)};
+    kolo_rng mine = {.state = which + (uint64_t)(c->rounds * 10 + c->rank) + 500};
+    if (c->rounds % EPOCH != 0 && kolo_rng_below(&mine, 4) != 0) {
+        caller_fill(c, c->rounds);
+        return;
+    }
+    if (c->prepared != NULL)
+        caller_discard(c);
+    uint64_t place = kolo_rng_below(&mine, 12);
+    c->data = place == 0 ? c->own : c->shared + place % 3;
+    caller_describe(c, name, counts[kolo_rng_below(&epoch, 5)], c->rounds);
+    caller_cut(c, kolo_rng_below(&epoch, 3) == 0 ? PIECES_MAX : 1);
+    if (kolo_rng_below(&mine, 4) != 0)
+        caller_prepare(c);
+}
+
+static void run_crowd(uint64_t seed)
+{
+    enum { ROUNDS = 24 };
+    static const int32_t sizes[] = {2, 3, 5};
+    kolo_rng rng = {.state = seed};
+    int32_t size = sizes[seed % 3], count = size * CROWD_NAMES;
+    begin_crowd(size, count, draw_chunk_bytes(&rng));
+    program_run(callers, count, ROUNDS, seed, describe_in_crowd);
+    for (int32_t i = 0; i < count; i++)
+        if (callers[i].prepared != NULL)
+            caller_discard(&callers[i]);
+    cluster_fini(&net);
+}
+
+static void random_programs__of_several_names_at_once_are_right(void **state)
+{
+    (void)state;
+    replay_seeds(CROWD_SEEDS, run_crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(call__of_all_ranks_completes_without_a_message),
         cmocka_unit_test(call__that_takes_long_becomes_a_request),
+        cmocka_unit_test(call__that_others_disagree_with_fails_on_all),
         cmocka_unit_test(call__whose_peer_dies_or_stops_at_work_ends),
+        cmocka_unit_test(call__that_cannot_become_a_request_leaves_nothing),
         cmocka_unit_test(start__where_a_peer_posts_nonsense_fails),
+        cmocka_unit_test(start__after_a_call_from_elsewhere_takes_its_own_places),
         cmocka_unit_test(start__ends_one_way_or_the_other),
         cmocka_unit_test_teardown(random_programs__of_calls_and_requests_are_right, replay_tell),
+        cmocka_unit_test_teardown(random_programs__of_several_names_at_once_are_right, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
