@@ -12,13 +12,14 @@
 
 enum { OPTION_ASYNC = 256, OPTION_BUFFERS, OPTION_MODE, OPTION_BUDGET, OPTION_TURNS, OPTION_JSON, OPTION_VERSION };
 
-static const char short_options[] = ":b:e:i:f:n:w:c:d:o:r:t:h";
+static const char short_options[] = ":b:e:i:f:g:n:w:c:d:o:r:t:h";
 
 static const struct option long_options[] = {
     {"minbytes", required_argument, NULL, 'b'},
     {"maxbytes", required_argument, NULL, 'e'},
     {"stepbytes", required_argument, NULL, 'i'},
     {"stepfactor", required_argument, NULL, 'f'},
+    {"ngpus", required_argument, NULL, 'g'},
     {"iters", required_argument, NULL, 'n'},
     {"warmup_iters", required_argument, NULL, 'w'},
     {"check", required_argument, NULL, 'c'},
@@ -204,6 +205,12 @@ static bool parse_option(const parser *p, int flag, const char *text)
             return false;
         o->step_factor = factor;
         return true;
+    case 'g': /* how nccl-tests is usually started */
+        return strcmp(text, "1") == 0 ||
+               reject(p,
+                      "-g %s: each rank has one tensor of an operation, and no GPU; only -g 1 is understood. More "
+                      "ranks: kolorun -np N",
+                      text);
     case 'n':
         return parse_int(p, "-n", text, 1, 10000000, &o->iterations);
     case 'w':
@@ -325,7 +332,8 @@ void perf_options_help(const char *program)
         "  -n, --iters N            timed iterations (20)\n"
         "  -w, --warmup_iters N     iterations before them (5)\n"
         "  -c, --check N            iterations whose every result is checked, after the timed ones; 0: none (1)\n"
-        "      --mode MODE          isolated: each iteration follows a barrier, and takes as long as its slowest rank;\n"
+        "      --mode MODE          isolated: each iteration follows a barrier, and takes as long as its slowest "
+        "rank;\n"
         "                           inputs are rewritten before it\n"
         "                           b2b: back to back without barriers; inputs beyond 4 KiB are rewritten between "
         "iterations,\n"
@@ -339,6 +347,7 @@ void perf_options_help(const char *program)
         "      --json FILE          write them as JSON, too\n"
         "      --turns PREFIX       for benchmarks/peers: instead of a sweep, measure what is asked for through FIFOs\n"
         "Other\n"
+        "  -g, --ngpus 1            changes nothing: so that nccl-tests' command lines work\n"
         "  -h, --help               show this text\n"
         "      --version            show the version\n"
         "\n"

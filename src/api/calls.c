@@ -5,7 +5,6 @@
 #include "base/error.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* The version comes from the build. */
 #ifndef KOLO_VERSION
@@ -17,9 +16,16 @@ const char *kolo_version(void)
     return KOLO_VERSION;
 }
 
-kolo_status kolo_init(const kolo_init_args *given, kolo_context **ctx)
+/* An error of the call, whatever it was that failed in it. */
+static kolo_status in_call(const char *operation, kolo_status status)
 {
-    kolo_error_clear();
+    if (status != KOLO_OK)
+        snprintf(kolo_error_current()->operation, sizeof(kolo_error_current()->operation), "%s", operation);
+    return status;
+}
+
+static kolo_status init(const kolo_init_args *given, kolo_context **ctx)
+{
     kolo_init_args args = KOLO_INIT_ARGS_INIT;
     if (ctx == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_init needs somewhere to put the context: ctx is NULL");
@@ -32,14 +38,17 @@ kolo_status kolo_init(const kolo_init_args *given, kolo_context **ctx)
     atomic_store(&made->state, status == KOLO_OK ? KOLO_CONTEXT_LIVE : KOLO_CONTEXT_FREE);
     if (status == KOLO_OK)
         *ctx = made;
-    else
-        memcpy(kolo_error_current()->operation, "init", sizeof("init"));
     return status;
 }
 
-kolo_status kolo_finalize(kolo_context *ctx)
+kolo_status kolo_init(const kolo_init_args *args, kolo_context **ctx)
 {
     kolo_error_clear();
+    return in_call("init", init(args, ctx));
+}
+
+static kolo_status finalize(kolo_context *ctx)
+{
     KOLO_TRY(kolo_context_check(ctx));
     if (kolo_driver_is_inside(ctx->driver))
         return kolo_fail(
@@ -50,29 +59,38 @@ kolo_status kolo_finalize(kolo_context *ctx)
         return kolo_fail(KOLO_ERR_STATE, "another thread finalizes this context already");
     kolo_status status = kolo_context_leave(ctx);
     atomic_store(&ctx->state, KOLO_CONTEXT_FREE);
-    if (status != KOLO_OK)
-        memcpy(kolo_error_current()->operation, "finalize", sizeof("finalize"));
     return status;
+}
+
+kolo_status kolo_finalize(kolo_context *ctx)
+{
+    kolo_error_clear();
+    return in_call("finalize", finalize(ctx));
+}
+
+static bool has_facts(const kolo_context *ctx, const char *operation)
+{
+    return in_call(operation, kolo_context_check(ctx)) == KOLO_OK;
 }
 
 int32_t kolo_rank(const kolo_context *ctx)
 {
-    return kolo_context_check(ctx) == KOLO_OK ? ctx->job.rank : -1;
+    return has_facts(ctx, "rank") ? ctx->job.rank : -1;
 }
 
 int32_t kolo_size(const kolo_context *ctx)
 {
-    return kolo_context_check(ctx) == KOLO_OK ? ctx->job.size : -1;
+    return has_facts(ctx, "size") ? ctx->job.size : -1;
 }
 
 int32_t kolo_local_rank(const kolo_context *ctx)
 {
-    return kolo_context_check(ctx) == KOLO_OK ? ctx->local_rank : -1;
+    return has_facts(ctx, "local_rank") ? ctx->local_rank : -1;
 }
 
 int32_t kolo_local_size(const kolo_context *ctx)
 {
-    return kolo_context_check(ctx) == KOLO_OK ? ctx->local_size : -1;
+    return has_facts(ctx, "local_size") ? ctx->local_size : -1;
 }
 
 /* ---- requests ------------------------------------------------------------------------------------------------ */
@@ -101,13 +119,6 @@ static kolo_status about(const kolo_request *request, kolo_status status)
     return status;
 }
 
-static kolo_status no_request(const char *operation, const char *message)
-{
-    kolo_status status = kolo_fail(KOLO_ERR_INVALID, "%s", message);
-    snprintf(kolo_error_current()->operation, sizeof(kolo_error_current()->operation), "%s", operation);
-    return status;
-}
-
 /* kolo_prepare made it, and nothing has begun that could end. */
 static bool is_unstarted(const kolo_request *request)
 {
@@ -125,7 +136,8 @@ kolo_status kolo_test(kolo_request *request, int *done)
 {
     kolo_error_clear();
     if (request == NULL || done == NULL)
-        return no_request("test", "kolo_test needs a request and somewhere to put the answer");
+        return in_call("test",
+                       kolo_fail(KOLO_ERR_INVALID, "kolo_test needs a request and somewhere to put the answer"));
     *done = 0;
     if (is_unstarted(request))
         return refuse_unstarted(request);
@@ -143,7 +155,7 @@ kolo_status kolo_wait(kolo_request *request, int64_t timeout_ns)
 {
     kolo_error_clear();
     if (request == NULL)
-        return no_request("wait", "kolo_wait needs a request");
+        return in_call("wait", kolo_fail(KOLO_ERR_INVALID, "kolo_wait needs a request"));
     if (is_unstarted(request))
         return refuse_unstarted(request);
     kolo_status status = KOLO_OK;
@@ -170,14 +182,13 @@ const kolo_error *kolo_request_error(const kolo_request *request)
 
 kolo_status kolo_progress(kolo_context *ctx)
 {
-    KOLO_TRY(kolo_context_check(ctx));
+    KOLO_TRY(in_call("progress", kolo_context_check(ctx)));
     (void)kolo_driver_step(ctx->driver);
     return KOLO_OK;
 }
 
-kolo_status kolo_completion_fd(kolo_context *ctx, int *fd)
+static kolo_status find_fd(kolo_context *ctx, int *fd)
 {
-    kolo_error_clear();
     KOLO_TRY(kolo_context_check(ctx));
     if (fd == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_completion_fd needs somewhere to put the fd");
@@ -185,30 +196,40 @@ kolo_status kolo_completion_fd(kolo_context *ctx, int *fd)
     return KOLO_OK;
 }
 
-/* ---- memory, errors ------------------------------------------------------------------------------------------- */
-
-kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr)
+kolo_status kolo_completion_fd(kolo_context *ctx, int *fd)
 {
     kolo_error_clear();
+    return in_call("completion_fd", find_fd(ctx, fd));
+}
+
+/* ---- memory, errors ------------------------------------------------------------------------------------------- */
+
+static kolo_status allocate(kolo_context *ctx, size_t bytes, void **ptr)
+{
     KOLO_TRY(kolo_context_check(ctx));
     if (ptr == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "kolo_alloc needs somewhere to put the pointer");
     *ptr = NULL;
-    kolo_status status = bytes > 0 ? kolo_allocations_add(&ctx->allocations, bytes, ptr) : KOLO_OK;
-    if (status != KOLO_OK)
-        memcpy(kolo_error_current()->operation, "alloc", sizeof("alloc"));
-    return status;
+    return bytes > 0 ? kolo_allocations_add(&ctx->allocations, bytes, ptr) : KOLO_OK;
+}
+
+kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr)
+{
+    kolo_error_clear();
+    return in_call("alloc", allocate(ctx, bytes, ptr));
+}
+
+static kolo_status release(kolo_context *ctx, void *ptr)
+{
+    KOLO_TRY(kolo_context_check(ctx));
+    bool broken = kolo_engine_error(ctx->engine) != NULL;
+    return ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr, broken) : KOLO_OK;
 }
 
 kolo_status kolo_free(kolo_context *ctx, void *ptr)
 {
     kolo_error_clear();
-    KOLO_TRY(kolo_context_check(ctx));
-    bool broken = kolo_engine_error(ctx->engine) != NULL;
-    kolo_status status = ptr != NULL ? kolo_allocations_remove(&ctx->allocations, ptr, broken) : KOLO_OK;
-    if (status != KOLO_OK)
-        memcpy(kolo_error_current()->operation, "free", sizeof("free"));
-    return status;
+    return in_call("free", release(ctx, ptr));
 }
 
 const kolo_error *kolo_last_error(void)

@@ -127,9 +127,12 @@ static kolo_status count_elements(const char *which, const kolo_tensor *tensor, 
 {
     int64_t product = 1;
     bool empty = false, too_many = false;
-    if (tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS || (tensor->ndim > 0 && tensor->shape == NULL))
-        return kolo_fail(KOLO_ERR_INVALID, "the %s has %d dimensions%s; 0 to %d with a shape", which, tensor->ndim,
-                         tensor->shape == NULL ? " and no shape" : "", KOLO_MAX_DIMS);
+    if (tensor->ndim < 0 || tensor->ndim > KOLO_MAX_DIMS)
+        return kolo_fail(KOLO_ERR_INVALID, "the %s has %d dimensions; 0 to %d are possible", which, tensor->ndim,
+                         KOLO_MAX_DIMS);
+    if (tensor->ndim > 0 && tensor->shape == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "the %s has %d dimension%s, but shape is NULL", which, tensor->ndim,
+                         tensor->ndim == 1 ? "" : "s");
     for (int32_t d = 0; d < tensor->ndim; d++) {
         if (tensor->shape[d] < 0)
             return kolo_fail(KOLO_ERR_INVALID, "dimension %d of the %s is %lld", d, which, (long long)tensor->shape[d]);

@@ -57,7 +57,7 @@ kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, siz
         status = kolo_submit_named(status, name);
     }
     group_free(&g);
-    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+    return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
 }
 
 /* ---- prepared ----------------------------------------------------------------------------------------------- */
@@ -95,7 +95,7 @@ kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count,
     if (status == KOLO_OK)
         status = kolo_submit_named(make_prepared(ctx, &g, request), g.first->name);
     group_free(&g);
-    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+    return kolo_submit_failed(status, "prepare");
 }
 
 static kolo_status refuse_start(const kolo_request *request, kolo_status status, const char *why)
@@ -122,7 +122,7 @@ kolo_status kolo_start(kolo_request *request)
 {
     kolo_error_clear();
     if (request == NULL)
-        return kolo_submit_failed(kolo_fail(KOLO_ERR_INVALID, "kolo_start needs a request"), KOLO_ALLREDUCE);
+        return kolo_submit_failed(kolo_fail(KOLO_ERR_INVALID, "kolo_start needs a request"), "start");
     kolo_status status = check_start(request);
     if (status == KOLO_OK) {
         kolo_request_renew(request);
@@ -130,5 +130,5 @@ kolo_status kolo_start(kolo_request *request)
         if (status != KOLO_OK) /* its last result is gone */
             atomic_store(&request->state, KOLO_REQUEST_PREPARED);
     }
-    return kolo_submit_failed(status, KOLO_ALLREDUCE);
+    return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
 }

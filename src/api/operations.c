@@ -14,13 +14,13 @@
  * bounds how many names the negotiation has to know. Equal names queue behind each other, so the order holds. */
 enum { UNNAMED_NAMES = 64 };
 
-kolo_status kolo_submit_failed(kolo_status status, kolo_collective collective)
+kolo_status kolo_submit_failed(kolo_status status, const char *operation)
 {
     if (status == KOLO_OK)
         return status;
     kolo_error *error = kolo_error_current();
     if (error->operation[0] == '\0')
-        snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(collective));
+        snprintf(error->operation, sizeof(error->operation), "%s", operation);
     return status;
 }
 
@@ -170,7 +170,7 @@ static kolo_status run_named(kolo_context *ctx, kolo_collective collective, cons
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run(ctx, collective, args, request);
-    return kolo_submit_failed(status, collective);
+    return kolo_submit_failed(status, kolo_collective_name(collective));
 }
 
 kolo_status kolo_allreduce(kolo_context *ctx, const kolo_args *args, kolo_request **request)
@@ -215,7 +215,7 @@ kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request 
     kolo_status status = kolo_context_check(ctx);
     if (status == KOLO_OK)
         status = run_barrier(ctx, args, request);
-    return kolo_submit_failed(status, KOLO_BARRIER);
+    return kolo_submit_failed(status, kolo_collective_name(KOLO_BARRIER));
 }
 
 void kolo_slice(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count)

@@ -13,9 +13,9 @@ KOLO_NODISCARD kolo_status kolo_submit(kolo_context *ctx, const kolo_args *args,
                                        const kolo_piece *pieces, const int32_t *ndims, const int64_t *const *shapes,
                                        kolo_request **request);
 
-/* What only the API knows is added to the thread's error, where the engine has not said it: the collective, and the name
+/* What only the API knows is added to the thread's error, where the engine has not said it: the operation, and the name
  * once it is known that it can be read. Both answer status. */
-kolo_status kolo_submit_failed(kolo_status status, kolo_collective collective);
+kolo_status kolo_submit_failed(kolo_status status, const char *operation);
 kolo_status kolo_submit_named(kolo_status status, const char *name);
 
 #endif

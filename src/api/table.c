@@ -3,6 +3,8 @@
 
 #include "base/error.h"
 
+#include <string.h>
+
 static const kolo_api table = {
     .size = sizeof(kolo_api),
     .abi_major = KOLO_ABI_MAJOR,
@@ -75,5 +77,6 @@ const kolo_api *kolo_get_api(uint32_t abi_major, uint32_t min_minor)
         return &table;
     (void)kolo_fail(KOLO_ERR_VERSION, "ABI %u.%u or newer was asked for; this is Kolo %s with ABI %d.%d", abi_major,
                     min_minor, kolo_version(), KOLO_ABI_MAJOR, KOLO_ABI_MINOR);
+    memcpy(kolo_error_current()->operation, "get_api", sizeof("get_api"));
     return NULL;
 }

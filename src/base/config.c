@@ -18,8 +18,13 @@ typedef struct row {
 } row;
 
 #define ROW(field, name, kind_, initial_, min_, max_, meaning_)                                                        \
-    {.variable = "KOLO_" name, .initial = initial_, .meaning = meaning_, .kind = KOLO_CONFIG_##kind_,                  \
-     .min = min_, .max = max_, .offset = offsetof(kolo_config, field)},
+    {.variable = "KOLO_" name,                                                                                         \
+     .initial = initial_,                                                                                              \
+     .meaning = meaning_,                                                                                              \
+     .kind = KOLO_CONFIG_##kind_,                                                                                      \
+     .min = min_,                                                                                                      \
+     .max = max_,                                                                                                      \
+     .offset = offsetof(kolo_config, field)},
 static const row table[] = {KOLO_CONFIG_LIST(ROW)};
 #undef ROW
 
@@ -174,8 +179,12 @@ static const row *find_row(const char *name, size_t size)
     return NULL;
 }
 
-/* Names further away than so many edits are no typing errors, and a suggestion would mislead. */
-enum { NEAR = 2 };
+/* Names with more edits than these are no typing errors, and a suggestion would mislead: two are most of a short name. */
+static size_t most_edits(const row *entry)
+{
+    enum { SHORT = 5 };
+    return strlen(entry->variable) - PREFIX <= SHORT ? 1 : 2;
+}
 
 static void warn_unknown(char **envp, const kolo_log *log)
 {
@@ -184,10 +193,10 @@ static void warn_unknown(char **envp, const kolo_log *log)
         if (strncmp(*envp, "KOLO_", PREFIX) != 0 || find_row(*envp, size) != NULL)
             continue;
         const row *nearest = NULL;
-        size_t least = NEAR + 1;
+        size_t least = SIZE_MAX;
         for (size_t i = 0; i < ROWS; i++) {
             size_t distance = edit_distance(*envp, size, table[i].variable);
-            if (distance < least) {
+            if (distance <= most_edits(&table[i]) && distance < least) {
                 least = distance;
                 nearest = &table[i];
             }

@@ -89,8 +89,8 @@ typedef struct kolo_config {
 
 /* Defaults, overridden by the environment `envp` (NULL-terminated "K=V" list, as environ). A value that does not
  * parse is KOLO_ERR_CONFIG, naming variable, value and what would be accepted. An unknown KOLO_* variable is warned
- * about on log (unless KOLO_LOG says error), with the known name that is at most two edits away. kolo_config_fini is
- * needed after success only. */
+ * about on log (unless KOLO_LOG says error), with the known name that is one edit away, or two where it is long.
+ * kolo_config_fini is needed after success only. */
 KOLO_NODISCARD kolo_status kolo_config_init(kolo_config *config, char **envp, const kolo_log *log);
 void kolo_config_fini(kolo_config *config);
 

@@ -94,3 +94,11 @@ char *kolo_ranks_format(const kolo_ranks *ranks, char *text, size_t capacity)
     }
     return text;
 }
+
+bool kolo_ranks_phrase(const kolo_ranks *ranks, char *text, size_t capacity)
+{
+    bool one = ranks->count == 1 && ranks->ranges[0].first == ranks->ranges[0].last;
+    int used = snprintf(text, capacity, one ? "rank " : "ranks ");
+    kolo_ranks_format(ranks, text + used, capacity - (size_t)used);
+    return one;
+}

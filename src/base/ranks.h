@@ -22,5 +22,7 @@ bool kolo_ranks_add(kolo_ranks *ranks, int32_t first, int32_t last);
 bool kolo_ranks_contains(const kolo_ranks *ranks, int32_t rank);
 /* "0-2,5"; cut with "..." to fit capacity (>= 8). Returns text. */
 char *kolo_ranks_format(const kolo_ranks *ranks, char *text, size_t capacity);
+/* "rank 5" or "ranks 0-2,5", cut likewise (capacity >= 14). Whether it is one. */
+bool kolo_ranks_phrase(const kolo_ranks *ranks, char *text, size_t capacity);
 
 #endif

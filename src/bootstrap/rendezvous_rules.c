@@ -283,15 +283,6 @@ void kolo_rv_rules_lost(kolo_rv_rules *rules, kolo_rv_peer *peer, const char *wh
 
 /* ---- the deadline --------------------------------------------------------------------------- */
 
-/* "rank 3 has" or "ranks 2,5-7 have". */
-static void ranks_phrase(const kolo_ranks *ranks, char *text, size_t capacity)
-{
-    char list[128];
-    bool one = ranks->count == 1 && ranks->ranges[0].first == ranks->ranges[0].last;
-    kolo_ranks_format(ranks, list, sizeof(list));
-    snprintf(text, capacity, one ? "rank %s has" : "ranks %s have", list);
-}
-
 /* Tells those who came who did not come at all, and who came but did not give. */
 static void fail_by_deadline(kolo_rv_rules *rules)
 {
@@ -307,21 +298,24 @@ static void fail_by_deadline(kolo_rv_rules *rules)
         (void)kolo_ranks_add(peer == NULL ? &absent : &silent, rank, rank);
         (void)kolo_ranks_add(&both, rank, rank);
     }
-    char within[32], who[160], concerned[128], text[600];
+    char within[32], who[128], concerned[128], text[600];
     kolo_rv_duration(rules->timeout_ns, within, sizeof(within));
     size_t used = 0;
     text[0] = '\0';
     if (absent.count > 0) {
-        ranks_phrase(&absent, who, sizeof(who));
-        used = (size_t)snprintf(text, sizeof(text), "%s not come within %s", who, within);
+        bool one = kolo_ranks_phrase(&absent, who, sizeof(who));
+        used = (size_t)snprintf(text, sizeof(text), "%s ha%s not come within %s", who, one ? "s" : "ve", within);
     }
     if (silent.count > 0) {
-        ranks_phrase(&silent, who, sizeof(who));
-        snprintf(text + used, sizeof(text) - used, "%s%s come, but not taken part in exchange %u within %s",
-                 used > 0 ? "; " : "", who, rules->round + 1, within);
+        bool one = kolo_ranks_phrase(&silent, who, sizeof(who));
+        snprintf(text + used, sizeof(text) - used, "%s%s ha%s come, but not taken part in exchange %u within %s",
+                 used > 0 ? "; " : "", who, one ? "s" : "ve", rules->round + 1, within);
     }
+    const char *look = kolo_ranks_phrase(&both, who, sizeof(who))
+                           ? "see its output, or whether it was started at all"
+                           : "see their output, or whether they were started at all";
     fail_all(rules, kolo_ranks_format(&both, concerned, sizeof(concerned)), "%s; %s%s", text,
-             rules->hint[0] != '\0' ? "note: " : "see their output, or whether they were started at all", rules->hint);
+             rules->hint[0] != '\0' ? "note: " : look, rules->hint);
     kolo_ranks_fini(&absent);
     kolo_ranks_fini(&silent);
     kolo_ranks_fini(&both);

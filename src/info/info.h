@@ -9,7 +9,7 @@
 enum { INFO_NP_MAX = 65536 };
 
 typedef struct info_options {
-    int32_t np; /* 0: as many as there are allowed cores */
+    int32_t np; /* 0: as many as the launcher has started, or as there are allowed cores */
     bool selection;
     bool help, version;
 } info_options;
@@ -36,8 +36,11 @@ void info_print_devices(const char *iface);
 
 void info_print_topology(const kolo_topo *topo);
 void info_print_placement(const kolo_topo *topo, int32_t np, bool bind);
+/* Instead of the placement, in a job of np ranks here that has bound this one already. */
+void info_print_bound(const kolo_topo *topo, int32_t np);
 
-/* What would be chosen for np ranks, by which prices, and what it is expected to cost. config and topo may be NULL. */
-void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np);
+/* What would be chosen for np ranks, by which prices, and what it is expected to cost. config and topo may be NULL.
+ * is_bound: this is a rank of theirs, on cores of its own. */
+void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np, bool is_bound);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <kolo/kolo.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/error.h"
 #include "reduce/reduce.h"
@@ -25,22 +26,36 @@ static void print_instruction_sets(void)
     printf(")\n");
 }
 
-/* Placement and selection need a number of ranks; the machine gives the default. */
+/* How many ranks the launcher has started, where there is one; else 0. */
+static int32_t launched(const char *variable)
+{
+    const char *text = getenv(variable);
+    int64_t ranks;
+    return text && kolo_parse_int(text, 1, INFO_NP_MAX, &ranks) ? (int32_t)ranks : 0;
+}
+
+/* Placement and selection need a number of ranks; the launcher gives the default, or the machine. */
 static void print_machine(const kolo_log *log, const info_options *options, const kolo_config *config)
 {
-    bool bind = !config || strcmp(config->bind, "none") != 0;
-    int32_t np = options->np;
+    bool bind = !config || strcmp(config->bind, "none") != 0, is_bound = false;
+    int32_t np = options->np ? options->np : launched("WORLD_SIZE");
+    int32_t local_np = !options->np && launched("LOCAL_WORLD_SIZE") ? launched("LOCAL_WORLD_SIZE") : np;
     kolo_topo *topo = NULL;
     if (kolo_topo_create(log, &topo) == KOLO_OK) {
-        np = np ? np : kolo_topo_allowed_cores(topo);
+        is_bound = !options->np && local_np > 1 && kolo_topo_is_restricted(topo);
+        local_np = local_np ? local_np : kolo_topo_allowed_cores(topo);
         info_print_topology(topo);
-        info_print_placement(topo, np, bind);
+        if (is_bound)
+            info_print_bound(topo, local_np);
+        else
+            info_print_placement(topo, local_np, bind);
     } else {
         info_heading("topology");
         printf("  not found out: %s\n", kolo_error_current()->message);
     }
+    np = np ? np : local_np;
     if (options->selection)
-        info_print_selection(config, topo, np ? np : 1);
+        info_print_selection(config, topo, np ? np : 1, is_bound);
     if (topo)
         kolo_topo_destroy(topo);
 }

@@ -11,7 +11,8 @@ void info_print_usage(void)
            "Prints what Kolo sees: its configuration and where each value comes from, the launcher's variables,\n"
            "network devices, the topology of this machine, and which cores N ranks would get on it.\n"
            "\n"
-           "  --np N        place N ranks (1 to %d; default: one for each allowed core)\n"
+           "  --np N        place N ranks (1 to %d; default: as many as the launcher has started,\n"
+           "                or one for each allowed core)\n"
            "  --selection   print which algorithm would be chosen for each operation and size with N ranks\n"
            "  --version     print the version, and exit\n"
            "  --help        print this, and exit\n"
@@ -32,6 +33,15 @@ static bool parse_np(const char *text, info_options *options)
     return true;
 }
 
+static void refuse_unknown(const char *arg)
+{
+    int64_t np;
+    if (kolo_parse_int(arg, 1, INFO_NP_MAX, &np))
+        fprintf(stderr, "kolo-info: unknown argument '%s'; a number of ranks is --np %s\n", arg, arg);
+    else
+        fprintf(stderr, "kolo-info: unknown argument '%s'; see kolo-info --help\n", arg);
+}
+
 bool info_options_parse(int argc, char **argv, info_options *options)
 {
     *options = (info_options){.np = 0};
@@ -50,7 +60,7 @@ bool info_options_parse(int argc, char **argv, info_options *options)
             if (!parse_np(arg + 5, options))
                 return false;
         } else {
-            fprintf(stderr, "kolo-info: unknown argument '%s'; see kolo-info --help\n", arg);
+            refuse_unknown(arg);
             return false;
         }
     }

@@ -65,11 +65,25 @@ static void print_ranks(const kolo_topo *topo, int32_t np, kolo_place *places)
     }
 }
 
-void info_print_placement(const kolo_topo *topo, int32_t np, bool bind)
+static void print_title(int32_t np)
 {
     char title[96];
     snprintf(title, sizeof(title), "placement of %" PRId32 " rank%s on this machine", np, np == 1 ? "" : "s");
     info_heading(title);
+}
+
+void info_print_bound(const kolo_topo *topo, int32_t np)
+{
+    int32_t cores = kolo_topo_allowed_cores(topo);
+    print_title(np);
+    printf("  this rank is bound already, to %" PRId32 " core%s; kolo-info --np %" PRId32
+           " outside of the job shows all ranks\n",
+           cores, cores == 1 ? "" : "s", np);
+}
+
+void info_print_placement(const kolo_topo *topo, int32_t np, bool bind)
+{
+    print_title(np);
     kolo_place *places = calloc((size_t)np, sizeof(*places));
     if (!places) {
         printf("  not found out: out of memory\n");

@@ -138,7 +138,7 @@ static bool measure(const kolo_topo *topo, int32_t count, int32_t crowd, kolo_pr
     return good;
 }
 
-void info_find_prices(const kolo_config *config, const kolo_topo *topo, int32_t np, info_prices *prices)
+void info_find_prices(const kolo_config *config, const kolo_topo *topo, int32_t np, bool is_bound, info_prices *prices)
 {
     const char *wanted = config != NULL ? config->prices : "auto";
     *prices = (info_prices){.model = KOLO_PRICE_MODEL_DEFAULT};
@@ -150,7 +150,8 @@ void info_find_prices(const kolo_config *config, const kolo_topo *topo, int32_t 
             printf("  %s\n", kolo_error_current()->message);
         return;
     }
-    if (topo == NULL || !kolo_topo_is_real(topo))
+    prices->out_of_reach = is_bound;
+    if (topo == NULL || !kolo_topo_is_real(topo) || is_bound)
         return;
     int32_t cores = kolo_topo_allowed_cores(topo), count = np < RANKS_MAX ? np : RANKS_MAX;
     size_t cache_bytes = kolo_topo_l3_bytes(topo);

@@ -116,7 +116,8 @@ static void print_prices(const info_prices *prices)
                " thread%s in the place of ranks; those of messages are defaults:\n",
                prices->measured, prices->measured == 1 ? "" : "s");
     else
-        printf("  prices, not measured:\n");
+        printf("  prices, not measured%s:\n",
+               prices->out_of_reach ? " (this rank is bound; outside of the job kolo-info measures them)" : "");
     kolo_price_format(&prices->model, text);
     for (char *from = text, *end = NULL; from; from = end) {
         if ((end = strchr(from, ',')) != NULL)
@@ -125,13 +126,25 @@ static void print_prices(const info_prices *prices)
     }
 }
 
-void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np)
+/* What prices would say of one rank is not true where it works in place. */
+static void print_selection_of_one(void)
+{
+    printf(
+        "  nothing to choose: in place, and in a broadcast, one rank moves nothing; out of place its input is copied "
+        "to\n  its output, once, as by memcpy. --np N shows the selection for N ranks\n");
+}
+
+void info_print_selection(const kolo_config *config, const kolo_topo *topo, int32_t np, bool is_bound)
 {
     char title[96];
     info_prices prices;
     snprintf(title, sizeof(title), "selection for %" PRId32 " rank%s", np, np == 1 ? "" : "s");
     info_heading(title);
-    info_find_prices(config, topo, np, &prices);
+    if (np == 1) {
+        print_selection_of_one();
+        return;
+    }
+    info_find_prices(config, topo, np, is_bound, &prices);
     print_prices(&prices);
     bool attach = config == NULL || config->shm_attach;
     const kolo_algorithm *reduction =

@@ -147,13 +147,24 @@ static void say_who_was_done(job *run)
     char ranks[128];
     if (run->done.count == 0)
         return;
-    kolo_ranks_format(&run->done, ranks, sizeof(ranks));
-    bool one = strpbrk(ranks, ",-.") == NULL;
+    bool one = kolo_ranks_phrase(&run->done, ranks, sizeof(ranks));
     say(run,
-        "before that, rank%s %s exited with code 0; a rank that ends without kolo_init or kolo_finalize is missed by "
-        "the "
-        "others",
-        one ? "" : "s", ranks);
+        "before that, %s exited with code 0; if %s had not called kolo_finalize, the others may have waited for it",
+        ranks, one ? "it" : "one of them");
+}
+
+static void say_who_is_late(job *run)
+{
+    char ranks[128];
+    kolo_ranks left;
+    kolo_ranks_init(&left);
+    for (int32_t rank = 0; rank < run->ranks; rank++)
+        if (run->running[rank])
+            (void)kolo_ranks_add(&left, rank, rank);
+    (void)kolo_ranks_phrase(&left, ranks, sizeof(ranks));
+    say(run, "the job has not ended within %.10g s (--timeout); ending %s",
+        (double)run->start->options->timeout_ns / 1e9, left.count > 0 ? ranks : "it");
+    kolo_ranks_fini(&left);
 }
 
 static void judge(job *run, int32_t rank, int status)
@@ -250,8 +261,7 @@ static void tick(job *run, int64_t now_ns)
     if (now_ns >= run->timeout_at_ns) {
         run->timeout_at_ns = NEVER;
         if (!run->ending) {
-            say(run, "the job has not ended within %.10g s (--timeout); ending it",
-                (double)run->start->options->timeout_ns / 1e9);
+            say_who_is_late(run);
             say_who_was_done(run);
             begin_ending(run, EXIT_TIMEOUT);
         }

@@ -56,12 +56,12 @@ static void bind_to_share(const kolorun_start *start, int32_t rank)
     if (!binding.bound)
         return;
     /* The whole share, the communication thread's core included: the rank divides it up by itself. */
-    char cpus[2 * sizeof(binding.rank_cpus)];
-    snprintf(cpus, sizeof(cpus), "%s%s%s", binding.rank_cpus, binding.comm_cpus[0] != '\0' ? "," : "",
-             binding.comm_cpus);
-    if (kolo_topo_bind_thread(start->topo, cpus) != KOLO_OK)
-        kolo_log_write(start->log, KOLO_LOG_WARN, "rank %d is not bound to cores %s: %s", rank, cpus,
-                       kolo_error_current()->message);
+    if (kolo_topo_bind_thread(start->topo, binding.rank_cpus) == KOLO_OK)
+        return;
+    kolo_log log = *start->log;
+    log.rank = rank;
+    kolo_log_write(&log, KOLO_LOG_WARN, "this rank is not bound to its share of the cores: %s",
+                   kolo_error_current()->message);
 }
 
 static _Noreturn void run_child(const kolorun_start *start, int32_t rank, int out_fd, int err_fd, pid_t parent)

@@ -129,7 +129,8 @@ static kolo_status bind_to(const kolo_topo *topo, hwloc_const_bitmap_t set, cons
     }
     if (hwloc_set_cpubind(topo->hwloc, set, HWLOC_CPUBIND_THREAD) != 0)
         return kolo_fail_errno(KOLO_ERR_SYSTEM, errno,
-                               "this thread cannot be bound to CPUs %s; KOLO_BIND=none does without", cpus);
+                               "this thread cannot be bound to CPU%s %s; KOLO_BIND=none does without",
+                               strpbrk(cpus, ",-") != NULL ? "s" : "", cpus);
     kolo_log_write(topo->log, KOLO_LOG_DEBUG, "bound to CPUs %s", cpus);
     return KOLO_OK;
 }

@@ -5,7 +5,7 @@ from ctypes import byref, c_int, c_int64, c_void_p, sizeof
 
 import numpy
 
-from . import _abi, _arrays, _errors
+from . import _abi, _arrays, _errors, _timeouts
 
 # A wait is cut into pieces, so that Ctrl-C is heard.
 _PIECE_NS = 200_000_000
@@ -29,12 +29,13 @@ class Handle:
     """An operation under way. The arrays belong to Kolo until done() is true or wait() has returned. A handle may be dropped:
     the operation goes on. One thread at a time."""
 
-    def __init__(self, context, request, result, keep):
+    def __init__(self, context, request, result, keep, mismatch_hint=""):
         self._context = context
         self._request = request  # None once complete
         self._result = result
         self._keep = keep  # the arrays: alive as long as Kolo may touch them
         self._error = None
+        self._mismatch_hint = mismatch_hint
 
     def __del__(self):
         if self._request is not None:
@@ -55,9 +56,11 @@ class Handle:
     def wait(self, timeout=None):
         """Waits at most timeout seconds (None: as long as it takes), and returns the result.
 
-        TimeoutError when the time is over: the operation goes on. kolo.Error when the operation failed.
+        TimeoutError when the time is over: the operation goes on, and may be waited for again. kolo.Error when the operation
+        failed.
         """
-        deadline = None if timeout is None else time.monotonic_ns() + int(timeout * 1e9)
+        timeout_ns = _timeouts.wait_ns(timeout)
+        deadline = None if timeout_ns is None else time.monotonic_ns() + timeout_ns
         while self._request is not None:
             piece = _PIECE_NS if deadline is None else min(_PIECE_NS, max(0, deadline - time.monotonic_ns()))
             status = self._context._api.wait(self._request, piece)
@@ -74,7 +77,7 @@ class Handle:
     def _finish(self, status):
         api = self._context._api
         if status != _abi.KOLO_OK:
-            self._error = _errors.from_status(api, status, api.request_error(self._request))
+            self._error = _errors.from_status(api, status, api.request_error(self._request), self._mismatch_hint)
         api.request_free(self._request)
         self._request = None
         self._keep = None
@@ -83,7 +86,11 @@ class Handle:
 class Context:
     """Membership in one job. All operations are collective: every rank calls them, with the same names, or without names in
     the same order. Leave with finalize(), or use it as a context manager, which does so when the block ends without an
-    exception (a rank that failed must not wait for the others: it ends, and they are told)."""
+    exception (a rank that failed must not wait for the others: it ends, and they are told).
+
+    An operation's timeout is its deadline, in seconds above 0: when it passes, the job is broken on all ranks, with an error
+    that names who is late. None: the job's (KOLO_TIMEOUT); float('inf'): none. To wait for less, and break nothing, start the
+    operation with ..._async, and give the timeout to wait()."""
 
     def __init__(self, api):
         self._api = api
@@ -165,17 +172,19 @@ class Context:
         else:
             shape = (count,)
         out = numpy.empty(shape, array.dtype)
-        return self._submit(self._api.allgather, self._args(name, array, out, timeout), out)
+        hint = "; of arrays of unequal size, allgather needs count=, the total" if count is None else ""
+        return self._submit(self._api.allgather, self._args(name, array, out, timeout), out, hint)
 
     def barrier_async(self, timeout=None):
-        args = _abi.kolo_args(struct_size=sizeof(_abi.kolo_args), prescale=1.0, postscale=1.0, timeout_ns=_ns(timeout))
+        args = _abi.kolo_args(struct_size=sizeof(_abi.kolo_args), prescale=1.0, postscale=1.0)
+        args.timeout_ns = _timeouts.deadline_ns(timeout)
         return self._submit(self._api.barrier, (args, None), None)
 
     # ---- the same, waiting -------------------------------------------------------------------------------------------
 
     def allreduce(self, array, op="average", name=None, out=None, prescale=1.0, postscale=1.0, timeout=None):
         """op over all ranks' arrays: "sum", "average", "min", "max" or "product". Into out (array itself: in place), or a new
-        array. timeout: the operation's deadline in seconds."""
+        array. timeout: the operation's deadline in seconds, which breaks the job (see Context)."""
         return self.allreduce_async(array, op, name, out, prescale, postscale, timeout).wait()
 
     def grouped_allreduce(self, arrays, op="average", name=None, outs=None, timeout=None):
@@ -223,25 +232,22 @@ class Context:
             raise ValueError(f"op {op!r}; there are {', '.join(_abi.REDUCE_OPS)}")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str, or None, not {type(name).__name__}")
+        if name is not None and "\0" in name:
+            raise ValueError(f"name {name!r} contains NUL, where C would end it")
         args = _abi.kolo_args(
             struct_size=sizeof(_abi.kolo_args), op=_abi.REDUCE_OPS[op], root=root, prescale=prescale, postscale=postscale
         )
         args.name = None if name is None else name.encode()
-        args.timeout_ns = _ns(timeout)
+        args.timeout_ns = _timeouts.deadline_ns(timeout)
         args.output, output_shape = _arrays.tensor_of(out)
         input_shape = None
         if out is not array:  # else in place, which is said by an input without data
             args.input, input_shape = _arrays.tensor_of(array)
         return args, (array, out, output_shape, input_shape)
 
-    def _submit(self, call, args_and_keep, result):
+    def _submit(self, call, args_and_keep, result, mismatch_hint=""):
         _bury_orphans()
         args, keep = args_and_keep
         request = c_void_p()
         _errors.check(self._api, call(self._open(), byref(args), byref(request)))
-        return Handle(self, request, result, keep)
-
-
-def _ns(timeout):
-    """Seconds to kolo_args.timeout_ns, where 0 means the configured deadline."""
-    return 0 if timeout is None else max(1, int(timeout * 1e9))
+        return Handle(self, request, result, keep, mismatch_hint)

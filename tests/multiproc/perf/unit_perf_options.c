@@ -47,9 +47,10 @@ static void parse__every_option(void **state)
     (void)state;
     perf_options o;
     char message[256] = "";
-    char line[] = "-b 1k -e 2G -f 4 -n 7 -w 0 -c 3 -d half,int16 -o avg,prod -r 2 --async 9 --buffers kolo --mode b2b "
-                  "--json out.json "
-                  "broadcast,barrier";
+    char line[] =
+        "-g 1 -b 1k -e 2G -f 4 -n 7 -w 0 -c 3 -d half,int16 -o avg,prod -r 2 --async 9 --buffers kolo --mode b2b "
+        "--json out.json "
+        "broadcast,barrier";
     assert_int_equal(parse(line, &o, message, sizeof message), PERF_PARSE_RUN);
     assert_true(o.ops[PERF_BROADCAST] && o.ops[PERF_BARRIER] && !o.ops[PERF_ALLREDUCE]);
     assert_true(o.types[PERF_HALF] && o.types[PERF_INT16] && !o.types[PERF_FLOAT]);
@@ -105,6 +106,8 @@ static void parse__bad_arguments_are_named(void **state)
         {"allreduce -b 8 -e 4", "-b 8 is more than -e 4"},
         {"allreduce -b 4 -e 8 -i 0", "-i 0"},
         {"allreduce -f 1", "-f 1"},
+        {"allreduce -g 2", "-g 2: each rank has one tensor"},
+        {"allreduce -g", "-g needs a value"},
         {"allreduce -n 0", "-n 0"},
         {"allreduce -n 2.5", "-n 2.5"},
         {"allreduce -w -1", "-w -1"},

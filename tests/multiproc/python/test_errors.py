@@ -48,6 +48,29 @@ class Errors(unittest.TestCase):
         self.assert_refused(TypeError, "name must be a str, or None, not int", job.allreduce, numpy.zeros(3), name=7)
         self.assert_refused(TypeError, "name must be a str, or None, not bytes", job.broadcast, numpy.zeros(3), name=b"x")
 
+    def test_name_that_c_would_cut(self):
+        self.assert_refused(ValueError, r"name 'a\\x00b' contains NUL", job.allreduce, numpy.zeros(3), name="a\0b")
+
+    def test_timeout_that_is_none(self):
+        for timeout in [0, 0.0, -1, -0.5, float("-inf")]:
+            self.assert_refused(ValueError, "above 0, None for the job's KOLO_TIMEOUT", job.barrier, timeout=timeout)
+        self.assert_refused(ValueError, "NaN", job.allreduce, numpy.zeros(3), timeout=float("nan"))
+        for timeout in ["1", b"1", True, [1]]:
+            self.assert_refused(TypeError, "timeout must be a number of seconds, or None", job.barrier, timeout=timeout)
+
+    def test_timeouts_that_are_some(self):
+        for timeout in [None, 60, 60.5, numpy.float32(60), numpy.int64(60), 10**400, 1e300, float("inf")]:
+            job.barrier(timeout=timeout)
+        self.assertEqual(job.allreduce(numpy.ones(1), op="sum", timeout=float("inf"))[0], job.size)
+
+    def test_timeout_of_a_wait(self):
+        handle = job.barrier_async()
+        self.assert_refused(ValueError, "0 to look once", handle.wait, timeout=-1)
+        self.assert_refused(ValueError, "NaN", handle.wait, timeout=float("nan"))
+        self.assert_refused(TypeError, "not str", handle.wait, timeout="1")
+        handle.wait(timeout=float("inf"))
+        handle.wait(timeout=0)
+
     def test_empty_group(self):
         self.assert_refused(ValueError, "at least one", job.grouped_allreduce, [])
 
@@ -67,6 +90,18 @@ class Errors(unittest.TestCase):
         self.assertEqual(caught.exception.tensor, "disputed")
         for word in ["disputed", "float32", "float64"]:
             self.assertIn(word, str(caught.exception))
+
+    def test_ranks_gather_unequal_arrays(self):
+        if job.size == 1:
+            self.skipTest("alone, all arrays are equal")
+        array = numpy.zeros(3 + job.rank, numpy.float32)
+        with self.assertRaises(kolo.Error) as caught:
+            job.allgather(array, name="uneven")
+        self.assertEqual(caught.exception.status, "KOLO_ERR_MISMATCH")
+        self.assertIn("allgather needs count=", str(caught.exception))
+        with self.assertRaises(kolo.Error) as caught:
+            job.allgather(array, name="uneven", count=100 * job.size)
+        self.assertIn("slice(count) tells", str(caught.exception))
 
     def test_forked_child(self):
         child = os.fork()

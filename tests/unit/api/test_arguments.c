@@ -186,12 +186,14 @@ static void shape__impossible(void **state)
     refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has -1 dimensions");
     args.output.ndim = 17;
     args.output.shape = ones;
-    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has 17 dimensions; 0 to 16");
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has 17 dimensions; 0 to 16 are possible");
     args.output.ndim = 16;
     accepted(kolo_allreduce, &args);
     args.output.ndim = 1;
     args.output.shape = NULL;
-    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has 1 dimensions and no shape");
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has 1 dimension, but shape is NULL");
+    args.output.ndim = 2;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "the output has 2 dimensions, but shape is NULL");
     args.output.ndim = 0;
     accepted(kolo_allreduce, &args); /* a scalar */
     args.output.ndim = 2;

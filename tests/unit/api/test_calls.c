@@ -19,9 +19,13 @@ static void every_call__works_on_a_live_context(void **state)
 static void every_call__without_a_context(void **state)
 {
     (void)state;
-    for (int call = 0; call < HOST_CALLS; call++)
+    for (int call = 0; call < HOST_CALLS; call++) {
+        const char *name = host_call_name(call);
         host_expect(host_call(call, NULL), KOLO_ERR_INVALID, "the context is NULL; it comes from kolo_init");
+        assert_string_equal(kolo_last_error()->operation, strcmp(name, "grouped_allreduce") == 0 ? "allreduce" : name);
+    }
     host_expect(kolo_finalize(NULL), KOLO_ERR_INVALID, "the context is NULL");
+    assert_string_equal(kolo_last_error()->operation, "finalize");
 }
 
 static void every_call__on_something_else(void **state)
@@ -59,12 +63,19 @@ static void calls__without_a_place_for_the_answer(void **state)
     kolo_request *request = NULL;
     int done = 0;
     host_expect(kolo_init(NULL, NULL), KOLO_ERR_INVALID, "ctx is NULL");
+    assert_string_equal(kolo_last_error()->operation, "init");
     host_expect(kolo_completion_fd(ctx, NULL), KOLO_ERR_INVALID, "kolo_completion_fd needs");
+    assert_string_equal(kolo_last_error()->operation, "completion_fd");
     host_expect(kolo_alloc(ctx, 1, NULL), KOLO_ERR_INVALID, "kolo_alloc needs");
+    assert_string_equal(kolo_last_error()->operation, "alloc");
     host_expect(kolo_test(NULL, &done), KOLO_ERR_INVALID, "kolo_test needs");
+    assert_string_equal(kolo_last_error()->operation, "test");
     assert_int_equal(kolo_barrier(ctx, NULL, &request), KOLO_OK);
     host_expect(kolo_test(request, NULL), KOLO_ERR_INVALID, "kolo_test needs");
     host_expect(kolo_wait(NULL, -1), KOLO_ERR_INVALID, "kolo_wait needs a request");
+    assert_string_equal(kolo_last_error()->operation, "wait");
+    host_expect(kolo_start(NULL), KOLO_ERR_INVALID, "kolo_start needs a request");
+    assert_string_equal(kolo_last_error()->operation, "start");
     assert_int_equal(kolo_wait(request, -1), KOLO_OK);
     kolo_request_free(request);
     kolo_request_free(NULL);

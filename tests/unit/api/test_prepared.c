@@ -69,7 +69,7 @@ static void prepare__refuses(void **state)
     host_expect(kolo_prepare(NULL, &args, 1, &request), KOLO_ERR_INVALID, "the context is NULL");
     args.output.data = NULL;
     host_expect(kolo_prepare(ctx, &args, 1, &request), KOLO_ERR_INVALID, "data is NULL");
-    assert_string_equal(kolo_last_error()->operation, "allreduce");
+    assert_string_equal(kolo_last_error()->operation, "prepare");
     assert_string_equal(kolo_last_error()->tensor, "w");
     assert_null(request);
     host_finalize(ctx);

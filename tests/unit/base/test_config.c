@@ -1,6 +1,7 @@
 /* test_config.c - the environment in, the configuration out; and everything that can be wrong with it. */
 #include "cmocka_all.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/config.h"
@@ -179,13 +180,18 @@ static void init__unknown_is_warned_about_with_the_nearest(void **state)
 static void init__unknown_that_is_near_nothing(void **state)
 {
     (void)state;
-    static const char ending[] = "KOLO_LOGGER is not a variable of Kolo's and is ignored; kolo-info lists them";
-    kolo_config config;
-    sink kept = {0};
-    assert_int_equal(load(&config, "KOLO_LOGGER=1", NULL, &kept), KOLO_OK);
-    assert_int_equal(kept.lines, 1);
-    assert_string_equal(kept.last, ending);
-    kolo_config_fini(&config);
+    static const char *const names[] = {"KOLO_LOGGER", "KOLO_FOO", "KOLO_X", "KOLO_BIN_DIR"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        kolo_config config;
+        sink kept = {0};
+        char variable[32], said[128];
+        snprintf(variable, sizeof(variable), "%s=1", names[i]);
+        snprintf(said, sizeof(said), "%s is not a variable of Kolo's and is ignored; kolo-info lists them", names[i]);
+        assert_int_equal(load(&config, variable, NULL, &kept), KOLO_OK);
+        assert_int_equal(kept.lines, 1);
+        assert_string_equal(kept.last, said);
+        kolo_config_fini(&config);
+    }
 }
 
 static void init__unknown_of_any_length(void **state)

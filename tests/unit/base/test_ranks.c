@@ -145,6 +145,24 @@ static void format__not_even_the_first_fits(void **state)
     kolo_ranks_fini(&ranks);
 }
 
+static void phrase__one_or_several(void **state)
+{
+    (void)state;
+    kolo_ranks ranks;
+    kolo_ranks_init(&ranks);
+    char text[14];
+    assert_true(kolo_ranks_add(&ranks, 7, 7));
+    assert_true(kolo_ranks_phrase(&ranks, text, sizeof(text)));
+    assert_string_equal(text, "rank 7");
+    assert_true(kolo_ranks_add(&ranks, 8, 8));
+    assert_false(kolo_ranks_phrase(&ranks, text, sizeof(text)));
+    assert_string_equal(text, "ranks 7-8");
+    assert_true(kolo_ranks_add(&ranks, 10, 2000000));
+    assert_false(kolo_ranks_phrase(&ranks, text, sizeof(text)));
+    assert_string_equal(text, "ranks 7-8,...");
+    kolo_ranks_fini(&ranks);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -155,6 +173,7 @@ int main(void)
         cmocka_unit_test(add__agrees_with_flags),
         cmocka_unit_test(format__cut_to_every_capacity),
         cmocka_unit_test(format__not_even_the_first_fits),
+        cmocka_unit_test(phrase__one_or_several),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

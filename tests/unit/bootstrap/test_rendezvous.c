@@ -104,7 +104,8 @@ static void exchange__calls_after_a_failure_answer_the_same(void **state)
     assert_int_equal(member_open(&zero), KOLO_OK);
     assert_int_equal(member_exchange(&zero, 0), KOLO_ERR_BOOTSTRAP);
     assert_int_equal(member_exchange(&zero, 0), KOLO_ERR_BOOTSTRAP);
-    expect_text(zero.error.message, "rank 1 has not come within 50 ms");
+    expect_text(zero.error.message,
+                "rank 1 has not come within 50 ms; see its output, or whether it was started at all");
     kolo_rendezvous_close(zero.given);
 }
 
@@ -227,7 +228,7 @@ static void exchange__ranks_that_never_come_are_named_to_all(void **state)
         member_start(&members[i]);
     for (int i = 0; i < 3; i++) {
         member_join(&members[i]);
-        expect_failure(&members[i], "ranks 1-2,4,6-7 have not come within 1 s");
+        expect_failure(&members[i], "ranks 1-2,4,6-7 have not come within 1 s; see their output");
         assert_string_equal(members[i].error.ranks, "1-2,4,6-7");
     }
 }

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +101,8 @@ static void arguments__wrong_ones_exit_2(void **state)
         assert_has(result, "kolo-info: ");
         assert_has(result, strncmp(wrong[i][0], "--np", 4) == 0 ? "expected a number of ranks" : "unknown argument");
     }
+    assert_has(run(ARGS("4", ), ENV()), "unknown argument '4'; a number of ranks is --np 4\n");
+    assert_has(run(ARGS("--frobnicate", ), ENV()), "unknown argument '--frobnicate'; see kolo-info --help\n");
 }
 
 static void arguments__help_and_version(void **state)
@@ -290,7 +293,7 @@ static void machine__many_ranks(void **state)
 static void selection__every_size_and_operation(void **state)
 {
     (void)state;
-    static char *const sizes[] = {"1", "2", "7", "65536"};
+    static char *const sizes[] = {"2", "7", "65536"};
     for (size_t i = 0; i < sizeof(sizes) / sizeof(*sizes); i++) {
         const outcome *result = run(ARGS("--selection", "--np", sizes[i], ), ENV("HWLOC_SYNTHETIC=core:2 pu:1", ));
         assert_int_equal(result->status, 0);
@@ -306,6 +309,54 @@ static void selection__every_size_and_operation(void **state)
         assert_non_null(strstr(shared, "  direct  "));
         assert_true(strstr(table, "  direct  ") > shared); /* only there */
     }
+}
+
+static void selection__one_rank_has_none(void **state)
+{
+    (void)state;
+    const outcome *result = run(ARGS("--selection", "--np", "1", ), ENV());
+    assert_int_equal(result->status, 0);
+    const char *table = strstr(result->text, "\nselection for 1 rank\n  nothing to choose");
+    assert_non_null(table);
+    assert_null(strstr(table, " us"));
+}
+
+static void selection__number_of_ranks_from_the_launcher(void **state)
+{
+    (void)state;
+    const outcome *result =
+        run(ARGS("--selection", ), ENV("HWLOC_SYNTHETIC=core:4 pu:1", "WORLD_SIZE=6", "LOCAL_WORLD_SIZE=3", ));
+    assert_has(result, "\nplacement of 3 ranks ");
+    assert_has(result, "\nselection for 6 ranks\n");
+    result = run(ARGS("--selection", ), ENV("HWLOC_SYNTHETIC=core:4 pu:1", "WORLD_SIZE=2", ));
+    assert_has(result, "\nplacement of 2 ranks ");
+    assert_has(result, "\nselection for 2 ranks\n");
+    result = run(ARGS("--selection", ), ENV("HWLOC_SYNTHETIC=core:4 pu:1", "WORLD_SIZE=two", ));
+    assert_has(result, "\nselection for 4 ranks\n");
+    result = run(ARGS("--selection", "--np", "3", ), ENV("HWLOC_SYNTHETIC=core:4 pu:1", "WORLD_SIZE=2", ));
+    assert_has(result, "\nplacement of 3 ranks ");
+    assert_has(result, "\nselection for 3 ranks\n");
+}
+
+/* Then it sees its own cores only: nothing can be said about the others', nor measured there. */
+static void selection__rank_that_is_bound(void **state)
+{
+    (void)state;
+    cpu_set_t before, one;
+    assert_int_equal(sched_getaffinity(0, sizeof(before), &before), 0);
+    if (CPU_COUNT(&before) < 2)
+        skip();
+    size_t cpu = 0;
+    while (!CPU_ISSET(cpu, &before))
+        cpu++;
+    CPU_ZERO(&one);
+    CPU_SET(cpu, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+    const outcome *result = run(ARGS("--selection", ), ENV("WORLD_SIZE=2", "LOCAL_WORLD_SIZE=2", ));
+    assert_int_equal(sched_setaffinity(0, sizeof(before), &before), 0);
+    assert_int_equal(result->status, 0);
+    assert_has(result, "\nplacement of 2 ranks on this machine\n  this rank is bound already, to 1 core;");
+    assert_has(result, "\nselection for 2 ranks\n  prices, not measured (this rank is bound;");
 }
 
 static void selection__forced(void **state)
@@ -357,6 +408,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(machine__exported),
         cmocka_unit_test(machine__many_ranks),
         cmocka_unit_test(selection__every_size_and_operation),
+        cmocka_unit_test(selection__one_rank_has_none),
+        cmocka_unit_test(selection__number_of_ranks_from_the_launcher),
+        cmocka_unit_test(selection__rank_that_is_bound),
         cmocka_unit_test(selection__forced),
         cmocka_unit_test(selection__tensors_of_kolo_alloc),
     };
