@@ -64,8 +64,8 @@ static void bind_thread(void *user)
 {
     const kolo_context *ctx = user;
     if (ctx->comm_cpus[0] != '\0' && kolo_topo_bind_thread(ctx->topo, ctx->comm_cpus) != KOLO_OK)
-        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "the communication thread could not be bound to cores %s: %s",
-                       ctx->comm_cpus, kolo_error_current()->message);
+        kolo_log_write(&ctx->log, KOLO_LOG_WARN, "the communication thread is not bound to a core: %s",
+                       kolo_error_current()->message);
 }
 
 /* ---- joining ------------------------------------------------------------------------------------------- */
