@@ -194,8 +194,8 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_completion_fd(kolo_context *ctx, int *f
  * NULL for 0 bytes. Where all ranks share a host, it lies where every one of them has mapped it (KOLO_SHM_HEAP):
  * operations then load and store there without copies in between; its pages are there when the call returns, and a forked
  * child shares it with its parent, which goes on using it: the child must not write to it. Elsewhere, and where there is no
- * room, it is private. Tensors that are allocated one after another lie one after another where there is room. Among two
- * ranks, groups of them in that order are worked on as one tensor where their sizes leave no gaps.
+ * room, it is private. Tensors that are allocated one after another lie one after another where there is room; groups of
+ * them in that order are worked on as one tensor where their sizes leave no gaps.
  * Lives until kolo_free or kolo_finalize. kolo_free waits for nothing: no operation may use it. NULL is ignored. After
  * an error that broke the job, what lies there may still change: a peer may not have heard of it yet. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_alloc(kolo_context *ctx, size_t bytes, void **ptr);
@@ -209,7 +209,7 @@ typedef struct kolo_error {
     kolo_status status;
     int32_t sys_errno;   /* errno of the failing system call, 0 if none */
     char operation[24];  /* "allreduce", "init", ... */
-    char tensor[256];    /* its name; of another operation that ended the job, "operation #0 (unnamed)" if it has none */
+    char tensor[256];    /* its name; "operation #0 (unnamed)" or "kolo_finalize" where it has none */
     char ranks[128];     /* the ranks concerned: "3", "0-2,5" */
     char hop[64];        /* where on the way: "ring step 3, from rank 1" */
     char message[768];   /* a sentence: what happened, where, and what to do */

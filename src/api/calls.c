@@ -115,7 +115,8 @@ static kolo_status about(const kolo_request *request, kolo_status status)
     if (error->operation[0] != '\0')
         return status;
     snprintf(error->operation, sizeof(error->operation), "%s", kolo_collective_name(request->operation.collective));
-    snprintf(error->tensor, sizeof(error->tensor), "%s", kolo_request_given_name(request->name));
+    char text[KOLO_TITLE_BYTES];
+    snprintf(error->tensor, sizeof(error->tensor), "%s", kolo_request_label(request->name, text));
     return status;
 }
 

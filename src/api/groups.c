@@ -102,7 +102,7 @@ static kolo_status refuse_start(const kolo_request *request, kolo_status status,
 {
     char title[KOLO_TITLE_BYTES];
     kolo_status failed = kolo_fail(status, "%s cannot be started: %s", kolo_request_title(request->name, title), why);
-    return kolo_submit_named(failed, kolo_request_given_name(request->name));
+    return kolo_submit_named(failed, kolo_request_label(request->name, title));
 }
 
 static kolo_status check_start(const kolo_request *request)

@@ -123,7 +123,8 @@ static void tell_of_ucx(const kolo_context *ctx, const char *why)
 static kolo_status wire_best(kolo_context *ctx, kolo_rendezvous *rendezvous, kolo_bytes *all)
 {
     if (!ctx->one_host) {
-        tell_of_ucx(ctx, "they run on several hosts, or in PID or network namespaces of their own");
+        if (ctx->job.rank == 0) /* all know alike */
+            tell_of_ucx(ctx, "they run on several hosts, or with host names or PID or network namespaces of their own");
         return attempt(ctx, rendezvous, "ucx", all);
     }
     kolo_status status = attempt(ctx, rendezvous, "shm", all);
@@ -131,6 +132,7 @@ static kolo_status wire_best(kolo_context *ctx, kolo_rendezvous *rendezvous, kol
         status == KOLO_ERR_CONFIG) /* those are the user's to mend */
         return status;
     tell_of_ucx(ctx, kolo_error_current()->message);
+    kolo_error_clear();
     drop(ctx);
     return attempt(ctx, rendezvous, "ucx", all);
 }

@@ -43,9 +43,9 @@ struct kolo_rendezvous {
 static kolo_status fail_io(const kolo_rendezvous *rendezvous, kolo_rv_io io, const char *doing)
 {
     if (io == KOLO_RV_IO_TIMEOUT)
-        return kolo_fail(KOLO_ERR_BOOTSTRAP,
-                         "rank 0 at %s did not answer in time while rank %d was %s; or is that another program's port?",
-                         rendezvous->where, rendezvous->job.rank, doing);
+        return kolo_fail(KOLO_ERR_BOOTSTRAP, "rank 0 at %s did not answer in time while rank %d was %s%s",
+                         rendezvous->where, rendezvous->job.rank, doing,
+                         rendezvous->fd < 0 ? "; or is that another program's port?" : ""); /* not welcomed yet */
     if (io == KOLO_RV_IO_CLOSED)
         return kolo_fail(KOLO_ERR_BOOTSTRAP,
                          "rank 0 at %s closed the connection while rank %d was %s; its own output says why",

@@ -14,10 +14,11 @@
 /* The job's error, as this request tells it. */
 void kolo_engine_finish_broken(kolo_engine *engine, kolo_request *request)
 {
+    char text[KOLO_TITLE_BYTES];
     kolo_error error = engine->error;
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(request->operation.collective));
     if (error.tensor[0] == '\0')
-        snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(request->name));
+        snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_label(request->name, text));
     kolo_engine_finish(engine, request, &error);
 }
 
@@ -91,13 +92,21 @@ void kolo_engine_break_with_last(kolo_engine *engine)
 
 /* ---- alarms ------------------------------------------------------------------------------------------ */
 
+/* Whoever sees the board alone knows who is late, but not of what goes by order, which that one may be waiting for. */
+static bool knows_all(const kolo_engine *engine, const kolo_request *request)
+{
+    return engine->options.rank == 0 || request->entry->way == KOLO_WAY_ORDER;
+}
+
 /* When it is time to end the job for this request: at once where the late rank is known for sure. */
-static int64_t effective_deadline(const kolo_engine *engine, const kolo_request *request)
+static int64_t effective_deadline(kolo_engine *engine, const kolo_request *request)
 {
     char ranks[KOLO_MISSING_BYTES];
     if (request->deadline_ns > engine->now_ns || request->running)
         return request->deadline_ns;
-    bool sure = kolo_negotiation_missing(&engine->negotiation, request, ranks) == KOLO_MISSING_SURE;
+    kolo_crossing other;
+    bool sure = kolo_negotiation_missing(&engine->negotiation, request, ranks) == KOLO_MISSING_SURE &&
+                (knows_all(engine, request) || kolo_negotiation_crossed(&engine->negotiation, request->name, &other));
     return sure || request->deadline_ns > INT64_MAX - GRACE_NS ? request->deadline_ns : request->deadline_ns + GRACE_NS;
 }
 
@@ -111,19 +120,11 @@ static const char *rank_word(const char *ranks)
     return is_one(ranks) ? "rank" : "ranks";
 }
 
-/* The error of all requests, about the operation of this name: theirs are told it too. */
-static void name_culprit(kolo_error *error, const char *name)
-{
-    char text[KOLO_TITLE_BYTES];
-    bool is_given = *kolo_request_given_name(name) != '\0';
-    snprintf(error->tensor, sizeof(error->tensor), "%s", is_given ? name : kolo_request_title(name, text));
-}
-
 static void break_late(kolo_engine *engine, const char *name, const char *why, const char *ranks, const char *advice)
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_TIMEOUT};
-    name_culprit(&error, name);
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_label(name, text));
     snprintf(error.ranks, sizeof(error.ranks), "%s", ranks);
     snprintf(error.message, sizeof(error.message), "%s passed its deadline: %s %s %s; %s",
              kolo_request_title(name, text), why, rank_word(ranks), ranks, advice);
@@ -137,7 +138,7 @@ void kolo_engine_expired(void *user, const char *name, const char *missing)
 {
     kolo_engine *engine = user;
     kolo_crossing other;
-    char text[KOLO_TITLE_BYTES], advice[3 * KOLO_MISSING_BYTES] = ALLOW_MORE_TIME;
+    char text[KOLO_TITLE_BYTES], advice[4 * KOLO_MISSING_BYTES] = ALLOW_MORE_TIME;
     if (kolo_negotiation_crossed(&engine->negotiation, name, &other))
         snprintf(
             advice, sizeof(advice),
@@ -152,8 +153,8 @@ void kolo_engine_deserted(void *user, const char *name, const char *left, const 
 {
     char text[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_PEER};
-    name_culprit(&error, name);
-    snprintf(error.ranks, sizeof(error.ranks), "%.127s", left);
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_label(name, text));
+    snprintf(error.ranks, sizeof(error.ranks), "%s", left);
     snprintf(error.message, sizeof(error.message),
              "%s %s called kolo_finalize without submitting %s, for which %s %s wait%s; every rank must take part in "
              "every operation before it leaves",
@@ -258,16 +259,20 @@ static int64_t report_still_groups(kolo_engine *engine)
     return oldest_ns;
 }
 
-/* Reports what is due, and finds out when the next one will be. */
+/* Reports what is due, and finds out when the next one will be: those that follow each other closely are told together,
+ * since a check looks at all names. */
 static void check_stalls(kolo_engine *engine)
 {
+    enum { NEIGHBOURS = 16 }; /* within that part of the limit */
     int64_t group_ns = report_still_groups(engine);
     int64_t oldest_ns =
         kolo_negotiation_stalls(&engine->negotiation, engine->now_ns - engine->options.stall_ns, report_stall, engine);
     oldest_ns = group_ns < oldest_ns ? group_ns : oldest_ns;
     if (oldest_ns == INT64_MAX && engine->live != NULL)
         oldest_ns = engine->now_ns;
-    engine->stall_check_ns = oldest_ns != INT64_MAX ? oldest_ns + engine->options.stall_ns : INT64_MAX;
+    int64_t next_ns = oldest_ns != INT64_MAX ? oldest_ns + engine->options.stall_ns : INT64_MAX;
+    int64_t least_ns = engine->now_ns + engine->options.stall_ns / NEIGHBOURS;
+    engine->stall_check_ns = next_ns > least_ns ? next_ns : least_ns;
 }
 
 void kolo_engine_check_alarms(kolo_engine *engine)

@@ -31,7 +31,7 @@ static const char *advice(const kolo_entry *entry, const kolo_variant *first, co
         return "submit the same tensors together on every rank (kolo_grouped_allreduce, kolo_prepare), or each by "
                "itself "
                "everywhere";
-    if (*kolo_request_given_name(entry->name) == '\0')
+    if (!kolo_request_is_named(entry->name))
         return "without names, operations match in the order of their calls: make the same calls everywhere, or name "
                "them";
     return "give it the same operation, type and shape everywhere, or two names";

@@ -70,7 +70,7 @@ static kolo_status attend(kolo_driver *driver, kolo_call *call, bool is_complete
         is_complete = kolo_call_is_complete(engine, call);
     if (is_complete)
         KOLO_TRY(kolo_call_work(engine, call, over));
-    out.looks = 0;
+    out = lookout_of(driver);
     while (is_complete && !*over && kolo_call_awaits(call) && pause_between(&out))
         KOLO_TRY(kolo_call_work(engine, call, over));
     if (*over && out.spins)

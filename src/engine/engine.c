@@ -112,17 +112,18 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
 {
     const kolo_group *group = runner->group;
     const kolo_step *step = &runner->schedule.steps[runner->executor.failed_step];
+    char title[KOLO_TITLE_BYTES];
     const char *name = group->members[0].request->name;
     kolo_error error = *kolo_error_current();
     if (error.status != runner->executor.status) /* an older one: the transport did not explain this failure */
         error = (kolo_error){.status = runner->executor.status};
     error.struct_size = sizeof(error);
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(group->operation.collective));
-    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(name));
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_label(name, title));
     snprintf(error.ranks, sizeof(error.ranks), "%d", runner->executor.failed_peer);
     snprintf(error.hop, sizeof(error.hop), "%s step %u, %s rank %d", runner->algorithm->name, step->hop,
              step->kind == KOLO_STEP_SEND ? "to" : "from", runner->executor.failed_peer);
-    char detail[400], title[KOLO_TITLE_BYTES];
+    char detail[400];
     snprintf(detail, sizeof(detail), "%.399s", error.message);
     snprintf(error.message, sizeof(error.message), "%s of %s failed at %s: %s", error.operation,
              kolo_request_title(name, title), error.hop, detail[0] != '\0' ? detail : kolo_status_text(error.status));

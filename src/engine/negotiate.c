@@ -370,7 +370,7 @@ static void fail_head(kolo_negotiation *negotiation, kolo_entry *entry, const ko
     char title[KOLO_TITLE_BYTES];
     kolo_error error = {.struct_size = sizeof(error), .status = KOLO_ERR_MISMATCH};
     snprintf(error.operation, sizeof(error.operation), "%s", kolo_collective_name(entry->head->operation.collective));
-    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_given_name(entry->name));
+    snprintf(error.tensor, sizeof(error.tensor), "%s", kolo_request_label(entry->name, title));
     snprintf(error.ranks, sizeof(error.ranks), "%s", down->ranks);
     snprintf(error.message, sizeof(error.message), "ranks disagree about %.40s: %s",
              kolo_request_title(entry->name, title), down->text);

@@ -91,7 +91,7 @@ bool kolo_negotiation_awake(const kolo_negotiation *negotiation);
  * SURE: the ranks in `ranks` ("3,5") have not submitted. UNSURE: only some of them, or somebody below one of them in
  * the tree; `ranks` says so. */
 typedef enum kolo_missing { KOLO_MISSING_NOBODY, KOLO_MISSING_SURE, KOLO_MISSING_UNSURE } kolo_missing;
-enum { KOLO_MISSING_BYTES = 160 };
+enum { KOLO_MISSING_BYTES = 128 };
 kolo_missing kolo_negotiation_missing(const kolo_negotiation *negotiation, const kolo_request *request,
                                       char ranks[KOLO_MISSING_BYTES]);
 

@@ -195,9 +195,14 @@ char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES])
     return text;
 }
 
-const char *kolo_request_given_name(const char *name)
+bool kolo_request_is_named(const char *name)
 {
-    return name[0] != '#' ? name : "";
+    return name[0] != '#' && strcmp(name, KOLO_FAREWELL) != 0;
+}
+
+const char *kolo_request_label(const char *name, char text[KOLO_TITLE_BYTES])
+{
+    return kolo_request_is_named(name) ? name : kolo_request_title(name, text);
 }
 
 void kolo_request_finish(kolo_request *request, const kolo_error *error)

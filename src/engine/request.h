@@ -99,10 +99,11 @@ static inline const kolo_piece *kolo_request_piece(const kolo_request *request)
 }
 
 /* The operation in a sentence, as its caller knows it: "'gradient'", "operation #0 (unnamed)", "kolo_finalize". Returns
- * text. And the name that the caller gave it, "" where that is none. */
+ * text. And the same for kolo_error's `tensor`: the name as it is, if the caller gave one. And whether that is so. */
 enum { KOLO_TITLE_BYTES = 128 };
 char *kolo_request_title(const char *name, char text[KOLO_TITLE_BYTES]);
-const char *kolo_request_given_name(const char *name);
+const char *kolo_request_label(const char *name, char text[KOLO_TITLE_BYTES]);
+bool kolo_request_is_named(const char *name);
 
 static inline bool kolo_request_is_under_way(const kolo_request *request)
 {

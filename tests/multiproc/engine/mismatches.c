@@ -21,17 +21,23 @@ typedef struct disagreement {
 } disagreement;
 
 static const disagreement disagreements[] = {
-    {"shapes", {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "float32 [12, 7]"},
+    {"shapes",
+     {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "float32 [12, 7]"},
      {kolo_allreduce, false, {COLUMNS, ROWS}, KOLO_SUM, 0, 1, "float32 [7, 12]"}},
-    {"types", {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "float32"},
+    {"types",
+     {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "float32"},
      {kolo_allreduce, true, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "int32"}},
-    {"operators", {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_MIN, 0, 1, "min"},
+    {"operators",
+     {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_MIN, 0, 1, "min"},
      {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_MAX, 0, 1, "max"}},
-    {"factors", {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 0.5, "0.5"},
+    {"factors",
+     {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 0.5, "0.5"},
      {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 2, "2"}},
-    {"roots", {kolo_broadcast, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "from rank 0"},
+    {"roots",
+     {kolo_broadcast, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "from rank 0"},
      {kolo_broadcast, false, {ROWS, COLUMNS}, KOLO_SUM, 1, 1, "from rank 1"}},
-    {"collectives", {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "allreduce"},
+    {"collectives",
+     {kolo_allreduce, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "allreduce"},
      {kolo_broadcast, false, {ROWS, COLUMNS}, KOLO_SUM, 0, 1, "broadcast"}},
 };
 
@@ -43,8 +49,11 @@ static void submit(kolo_context *ctx, const char *name, const variant *what, kol
     args.op = what->op;
     args.root = what->root;
     args.prescale = what->prescale;
-    args.output = (kolo_tensor){.data = data, .device_type = KOLO_DEVICE_CPU, .ndim = 2,
-                                .dtype = what->whole ? KOLO_INT32 : KOLO_FLOAT32, .shape = what->shape};
+    args.output = (kolo_tensor){.data = data,
+                                .device_type = KOLO_DEVICE_CPU,
+                                .ndim = 2,
+                                .dtype = what->whole ? KOLO_INT32 : KOLO_FLOAT32,
+                                .shape = what->shape};
     OK(what->call(ctx, &args, request));
 }
 
@@ -90,8 +99,8 @@ static void disagree_about_groups(kolo_context *ctx)
     const int64_t shape[] = {1};
     kolo_args args[3] = {KOLO_ARGS_INIT, KOLO_ARGS_INIT, KOLO_ARGS_INIT};
     for (int i = 0; i < 3; i++)
-        args[i].output = (kolo_tensor){.data = data + i, .device_type = KOLO_DEVICE_CPU, .ndim = 1,
-                                       .dtype = KOLO_FLOAT32, .shape = shape};
+        args[i].output = (kolo_tensor){
+            .data = data + i, .device_type = KOLO_DEVICE_CPU, .ndim = 1, .dtype = KOLO_FLOAT32, .shape = shape};
     args[0].name = "group";
     EXPECT(kolo_grouped_allreduce(ctx, args, rank_number == 0 ? 2 : 3, NULL), KOLO_ERR_MISMATCH);
     CHECK(strcmp(kolo_last_error()->tensor, "group") == 0, "the error is about '%s'", kolo_last_error()->tensor);
@@ -109,8 +118,8 @@ static void disagree_about_grouping(kolo_context *ctx)
     else
         EXPECT(kolo_allreduce(ctx, &args[0], NULL), KOLO_ERR_MISMATCH);
     const kolo_error *error = kolo_last_error();
-    CHECK(error->tensor[0] == '\0' && strcmp(error->operation, "allreduce") == 0, "the error is about '%s' of '%s'",
-          error->operation, error->tensor);
+    CHECK(strcmp(error->tensor, "operation #0 (unnamed)") == 0 && strcmp(error->operation, "allreduce") == 0,
+          "the error is about '%s' of '%s'", error->operation, error->tensor);
     const char *wanted[] = {"operation #0 (unnamed)", "rank 0: allreduce sum of 2 tensors", "kolo_grouped_allreduce"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
         CHECK(strstr(error->message, wanted[i]) != NULL, "'%s' is not in '%s'", wanted[i], error->message);

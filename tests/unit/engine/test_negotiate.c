@@ -396,11 +396,12 @@ static void crossing__is_found_where_it_is_known(void **state)
     assert_false(kolo_negotiation_crossed(&n.negotiation, "w", &other)); /* rank 0 is busy elsewhere */
     assert_int_equal(node_child_describes(&n, 1, "u", 4, 2, 2), KOLO_OK);
     assert_false(kolo_negotiation_crossed(&n.negotiation, "w", &other)); /* what waits for rank 0, too */
-    (void)node_submit(&n, "v", 4);
+    kolo_request *request = node_submit(&n, "v", 4);
     assert_true(kolo_negotiation_crossed(&n.negotiation, "w", &other));
     assert_string_equal(other.name, "v");
     assert_string_equal(other.waiting, "0");
     assert_string_equal(other.missing, "1-2");
+    kolo_request_release(request);
     node_fini(&n);
 }
 
