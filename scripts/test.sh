@@ -14,7 +14,7 @@ seeds=
 # What the sanitizers leave out unless asked: long tests of real processes, whose code the others run too.
 long='multiproc_(perf|train|launch)|multiproc_engine_(operations|bits|module|prices|.*_ucx)|unit_plan_algorithms'
 # And TSan also what has one thread, and odd surroundings of the same threads.
-single='unit_(plan|reduce|engine_executor)|^sim_|conformance_sim|multiproc_engine_odd_(sizes|limits|places|crowds)'
+single='unit_(plan|reduce|engine_([^d]|de))|^sim_|conformance_sim|multiproc_engine_odd_(sizes|limits|places|crowds)'
 full=
 while (($#)); do
     case $1 in
