@@ -14,7 +14,10 @@ def flag_of(rank):
 
 
 def wait_for_flag(rank):
+    give_up = time.monotonic() + 60
     while not os.path.exists(flag_of(rank)):
+        if time.monotonic() > give_up:
+            raise RuntimeError(f"rank {rank} was not told to come within 60 s")
         time.sleep(0.01)
     os.remove(flag_of(rank))
 
