@@ -23,8 +23,8 @@ function(kolo_test_environment name)
     return()
   endif()
   set(support ${PROJECT_SOURCE_DIR}/tests/support)
-  # intercept_tls_get_addr: GCC's runtime before 14 takes thread-local memory that happens to begin 16 bytes into a page for that of
-  # a glibc before 2.19, and the leak check then crashes (github.com/google/sanitizers/issues/1322).
+  # intercept_tls_get_addr: GCC's runtime before 14 takes thread-local memory that happens to begin 16 bytes into a page for
+  # that of a glibc before 2.19, and the leak check then crashes (github.com/google/sanitizers/issues/1322).
   set_property(TEST ${name} APPEND PROPERTY ENVIRONMENT_MODIFICATION
     "ASAN_OPTIONS=set:detect_leaks=1:strict_string_checks=1:detect_stack_use_after_return=1:intercept_tls_get_addr=0"
     "LSAN_OPTIONS=set:suppressions=${support}/lsan.supp:print_suppressions=0"

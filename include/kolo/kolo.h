@@ -91,7 +91,8 @@ KOLO_API int32_t kolo_local_size(const kolo_context *ctx);
 /* ---- operations ----------------------------------------------------------------------------- */
 
 /* Called once when the request is complete, before any waiter returns. It may submit operations, and may
- * call kolo_request_free(request); it must not wait. If status is not KOLO_OK, details: kolo_request_error(request). */
+ * call kolo_request_free(request), unless the call waits, which frees its own; it must not wait. If status is not KOLO_OK,
+ * details: kolo_request_error(request). */
 typedef void (*kolo_done_fn)(void *user, kolo_request *request, kolo_status status);
 
 enum {
@@ -145,7 +146,8 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_a
 /* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
  * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes
  * must live until the call: those of KOLO_VECTOR die with the block they are written in, so a loop that fills args needs
- * shapes of its own (kolo_vector). [any] */
+ * shapes of its own (kolo_vector). A call that waits, has a name, and is of the same tensors as one before costs little more
+ * than the start of a prepared one: it is prepared by the first. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 

@@ -3,6 +3,7 @@
 #ifndef KOLO_API_CONTEXT_H
 #define KOLO_API_CONTEXT_H
 
+#include "api/again.h"
 #include "api/memory.h"
 #include "base/config.h"
 #include "bootstrap/job.h"
@@ -44,6 +45,7 @@ struct kolo_context {
     kolo_driver *driver;
     _Atomic uint32_t unnamed; /* operations without a name so far */
     kolo_allocations allocations;
+    kolo_agains agains;
 };
 
 /* KOLO_OK when ctx is live in this process; else KOLO_ERR_STATE / KOLO_ERR_INVALID with the reason. */

@@ -44,24 +44,6 @@ static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args
     return kolo_submit_named(status, g->first->name);
 }
 
-kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
-{
-    group g = {0};
-    kolo_error_clear();
-    kolo_status status = kolo_context_check(ctx);
-    if (status == KOLO_OK)
-        status = group_read(&g, ctx, args, count);
-    if (status == KOLO_OK) {
-        const char *name = g.first->name; /* args may be gone when the operation is over */
-        status = kolo_submit(ctx, g.first, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
-        status = kolo_submit_named(status, name);
-    }
-    group_free(&g);
-    return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
-}
-
-/* ---- prepared ----------------------------------------------------------------------------------------------- */
-
 static kolo_status make_prepared(kolo_context *ctx, const group *g, kolo_request **request)
 {
     static _Atomic uint64_t serials;
@@ -82,6 +64,72 @@ static kolo_status make_prepared(kolo_context *ctx, const group *g, kolo_request
     *request = made;
     return KOLO_OK;
 }
+
+/* ---- at once ------------------------------------------------------------------------------------------------ */
+
+static kolo_status run_prepared(kolo_context *ctx, kolo_request *request)
+{
+    kolo_request_renew(request);
+    KOLO_TRY(kolo_driver_start(ctx->driver, request, true));
+    KOLO_TRY(kolo_driver_wait(ctx->driver, request, -1));
+    return kolo_context_result(request);
+}
+
+/* Once more; and remembered for the next time, if all goes well. */
+static kolo_status run_again(kolo_context *ctx, kolo_again *again)
+{
+    kolo_status status = run_prepared(ctx, kolo_again_request(again));
+    if (status == KOLO_OK)
+        kolo_agains_keep(&ctx->agains, again);
+    else
+        kolo_again_drop(again);
+    return status;
+}
+
+/* The first time. */
+static kolo_status run_to_remember(kolo_context *ctx, const group *g, const kolo_args *args)
+{
+    kolo_request *request;
+    KOLO_TRY(make_prepared(ctx, g, &request));
+    kolo_again *again = kolo_again_make(args, g->operation.piece_count, request);
+    if (again != NULL)
+        return run_again(ctx, again);
+    kolo_status status = run_prepared(ctx, request);
+    kolo_request_release(request);
+    return status;
+}
+
+static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    group g = {0};
+    kolo_status status = group_read(&g, ctx, args, count);
+    if (status == KOLO_OK) {
+        const char *name = g.first->name; /* args may be gone when the operation is over */
+        bool waits = request == NULL && !kolo_driver_is_inside(ctx->driver);
+        if (waits && kolo_again_is_possible(args, count))
+            status = run_to_remember(ctx, &g, args);
+        else
+            status = kolo_submit(ctx, g.first, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
+        status = kolo_submit_named(status, name);
+    }
+    group_free(&g);
+    return status;
+}
+
+kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+{
+    kolo_error_clear();
+    kolo_status status = kolo_context_check(ctx);
+    if (status == KOLO_OK) {
+        bool waits = request == NULL && args != NULL && !kolo_driver_is_inside(ctx->driver);
+        kolo_again *again = waits ? kolo_agains_take(&ctx->agains, args, count) : NULL;
+        const char *name = again != NULL ? args->name : NULL;
+        status = again != NULL ? kolo_submit_named(run_again(ctx, again), name) : run_group(ctx, args, count, request);
+    }
+    return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
+}
+
+/* ---- prepared ----------------------------------------------------------------------------------------------- */
 
 kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
 {
@@ -126,7 +174,7 @@ kolo_status kolo_start(kolo_request *request)
     kolo_status status = check_start(request);
     if (status == KOLO_OK) {
         kolo_request_renew(request);
-        status = kolo_driver_start(request->driver, request);
+        status = kolo_driver_start(request->driver, request, false);
         if (status != KOLO_OK) /* its last result is gone */
             atomic_store(&request->state, KOLO_REQUEST_PREPARED);
     }

@@ -221,6 +221,7 @@ static void take_down(kolo_context *ctx)
         ctx->ops->destroy(ctx->transport);
     kolo_engine_destroy(ctx->engine);
     kolo_module_unload(ctx->module);
+    kolo_agains_fini(&ctx->agains);
     kolo_allocations_fini(&ctx->allocations);
     kolo_topo_destroy(ctx->topo);
     free(ctx->ring);
@@ -266,6 +267,7 @@ kolo_status kolo_context_join(kolo_context *ctx, const kolo_init_args *args)
 {
     KOLO_TRY(read_surroundings(ctx, args));
     kolo_allocations_init(&ctx->allocations);
+    kolo_agains_init(&ctx->agains);
     kolo_status status = build(ctx);
     if (status != KOLO_OK) {
         kolo_error error = *kolo_error_current();

@@ -129,13 +129,13 @@ static bool start_at_once(kolo_driver *driver, kolo_request *request)
     return is_posted;
 }
 
-kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request)
+kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool caller_drives)
 {
     bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
     if (!is_near && start_at_once(driver, request))
         return KOLO_OK;
     kolo_request_count_from(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
-    return kolo_driver_submit(driver, request, false);
+    return kolo_driver_submit(driver, request, caller_drives);
 }
 
 /* The waiter of what was left to it. Where the work fails, so has the job, and the next step ends the request. */

@@ -178,6 +178,45 @@ static void start__with_others_before_its_end(void **state)
     play_both(mix, mix, KOLO_OK);
 }
 
+/* ---- groups that come again ---------------------------------------------------------------------------------------- */
+
+enum { TENSORS = 3 };
+
+/* In this rank's memory, private or of kolo_alloc, and under a name. */
+static void add_group(player *p, kolo_context *ctx, const char *name, float *data, int turn)
+{
+    kolo_args group[TENSORS];
+    for (int i = 0; i < TENSORS; i++) {
+        group[i] = host_args(name, data + i * COUNT, &count);
+        fill(p, data + i * COUNT, turn + i);
+    }
+    group[0].timeout_ns = INT64_C(60) * 1000 * 1000 * 1000;
+    CHECK(p, kolo_grouped_allreduce(ctx, group, TENSORS, NULL) == KOLO_OK);
+    for (int i = 0; i < TENSORS; i++)
+        check(p, data + i * COUNT, turn + i);
+}
+
+/* The same tensors under two names, and a name for tensors in two places; in each turn the ranks' memory is of another kind. */
+static void call_again(player *p, kolo_context *ctx)
+{
+    static const char *const names[] = {"a", "b"};
+    static float private_data[2][TENSORS * COUNT];
+    void *memory = NULL;
+    CHECK(p, kolo_alloc(ctx, sizeof(private_data[0]), &memory) == KOLO_OK);
+    float *data[] = {private_data[p->rank], memory};
+    for (int turn = 0; turn < TURNS && p->wrong[0] == '\0'; turn++) {
+        int kind = turn >= TURNS / 2 ? turn / 16 : p->rank == 0 ? turn / 2 : turn / 3;
+        add_group(p, ctx, names[turn % 7 % 2], data[kind % 2], turn);
+    }
+    CHECK(p, kolo_free(ctx, memory) == KOLO_OK);
+}
+
+static void groups__under_two_names_in_two_places(void **state)
+{
+    (void)state;
+    play_both(call_again, call_again, KOLO_OK);
+}
+
 /* ---- ends that are none ---------------------------------------------------------------------------------------------- */
 
 static float left_behind[2][COUNT];
@@ -248,9 +287,8 @@ int main(void)
 {
     host_clear_environment();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(start__whoever_waits_and_however),
-        cmocka_unit_test(start__with_others_before_its_end),
-        cmocka_unit_test(start__then_finalize),
+        cmocka_unit_test(start__whoever_waits_and_however),      cmocka_unit_test(start__with_others_before_its_end),
+        cmocka_unit_test(groups__under_two_names_in_two_places), cmocka_unit_test(start__then_finalize),
         cmocka_unit_test(start__that_misses_its_deadline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
