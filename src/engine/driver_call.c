@@ -38,23 +38,32 @@ static bool call_spins(const kolo_driver *driver)
 typedef struct lookout {
     bool spins;
     int looks;
-    int64_t until_ns; /* where it yields */
+    int64_t until_ns; /* where it yields, after the second time */
 } lookout;
 
 static lookout lookout_of(const kolo_driver *driver)
 {
-    bool spins = call_spins(driver);
-    return (lookout){.spins = spins, .until_ns = spins ? 0 : kolo_clock_now_ns() + CALL_YIELD_NS};
+    return (lookout){.spins = call_spins(driver)};
+}
+
+/* The first yield is enough, as a rule: so nobody looks at the clock before it is over. */
+static bool yield(lookout *out, int yields)
+{
+    sched_yield();
+    if (yields == 0)
+        return true;
+    int64_t now_ns = kolo_clock_now_ns();
+    if (yields == 1)
+        out->until_ns = now_ns + CALL_YIELD_NS;
+    return yields < CALL_YIELDS && now_ns < out->until_ns;
 }
 
 /* Before the next look. False: there were many, and it is not likely to be soon. */
 static bool pause_between(lookout *out)
 {
     int looks = out->looks++;
-    if (!out->spins) {
-        sched_yield();
-        return looks < CALL_YIELDS && kolo_clock_now_ns() < out->until_ns;
-    }
+    if (!out->spins)
+        return yield(out, looks);
     if (looks >= CALL_LOOKS)
         kolo_driver_relax();
     return looks < CALL_SPINS;
