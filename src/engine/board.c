@@ -6,8 +6,9 @@
 
 #include <string.h>
 
-/* The flag line of each rank that holds its counter: the last one, far from the runners'. */
-enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, FLAGS_PER_LINE = 8 };
+/* The flag lines of each rank that hold its counter, and whether its job is broken, which lies apart from what is written
+ * often: the last ones, far from the runners'. */
+enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, BROKEN_LINE = COUNTER_LINE - 1, FLAGS_PER_LINE = 8 };
 
 _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
 
@@ -30,6 +31,7 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, kolo_publis
     for (int32_t r = 0; r < size; r++) {
         board->parts[r] = (char *)ops->window(transport, r) + window - bytes;
         board->counters[r] = ops->flags(transport, r) + COUNTER_LINE * FLAGS_PER_LINE;
+        board->broken[r] = ops->flags(transport, r) + BROKEN_LINE * FLAGS_PER_LINE;
         board->heaps[r] = board->heap_bytes > 0 ? (uintptr_t)ops->heap(transport, r) : 0;
         if (board->heaps[r] == 0)
             board->heap_bytes = 0;
@@ -153,6 +155,25 @@ uint64_t kolo_board_arrived(const kolo_board *board, const kolo_post *post)
 void kolo_board_tell_report(const kolo_board *board, const kolo_post *post)
 {
     __atomic_store_n(round_of(board, board->rank, post), post->round | REPORTED, __ATOMIC_RELEASE);
+}
+
+/* ---- broken jobs --------------------------------------------------------------------------------------- */
+
+void kolo_board_break(const kolo_board *board)
+{
+    if (board->size == 0)
+        return;
+    __atomic_store_n(board->broken[board->rank], 1, __ATOMIC_RELEASE);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before whatever the program stores next */
+}
+
+bool kolo_board_is_sound(const kolo_board *board)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* after whatever was loaded before */
+    uint64_t broken = 0;
+    for (int32_t rank = 0; rank < board->size; rank++)
+        broken |= __atomic_load_n(board->broken[rank], __ATOMIC_RELAXED);
+    return broken == 0;
 }
 
 /* ---- by value ---------------------------------------------------------------------------------------- */

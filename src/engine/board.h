@@ -76,6 +76,7 @@ typedef struct kolo_board {
     uint32_t cell_lines, cell_lines_used;
     char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
+    uint64_t *broken[KOLO_BOARD_RANKS_MAX];   /* per rank: its job is, and its tensors may be anything by now */
     uintptr_t heaps[KOLO_BOARD_RANKS_MAX];
 } kolo_board;
 
@@ -103,6 +104,11 @@ uint64_t kolo_board_arrived(const kolo_board *board, const kolo_post *post);
 
 /* This rank reports the round to the root instead: it is not the one whom those who posted wait for. */
 void kolo_board_tell_report(const kolo_board *board, const kolo_post *post);
+
+/* This rank's job is broken: before its tensors are its program's again. And: nobody's was after the caller had read the
+ * tensors of all ranks; else what it read may be what a program, or nobody, has put there since. */
+void kolo_board_break(const kolo_board *board);
+bool kolo_board_is_sound(const kolo_board *board);
 
 /* By value; piece: NULL for a barrier. After writing, ranks that sleep must be woken. Once complete, the result is
  * folded into the output. */

@@ -42,6 +42,7 @@ void kolo_engine_break(kolo_engine *engine, const kolo_error *error, int32_t sou
     if (engine->broken)
         return;
     engine->broken = true;
+    kolo_board_break(&engine->board);
     engine->error = *error;
     engine->error.struct_size = sizeof(*error);
     kolo_log_write(engine->options.log, KOLO_LOG_ERROR, "%s", error->message);
@@ -193,9 +194,13 @@ static void expire(kolo_engine *engine, const kolo_request *request)
     if (kolo_negotiation_missing(&engine->negotiation, request, ranks) != KOLO_MISSING_NOBODY) {
         kolo_engine_expired(engine, request->name, ranks);
     } else if (request->running || engine->options.rank == 0) { /* or it waits for a runner that is busy */
+        const char *why = "all ranks submitted it, but its data does not move; waiting for";
         list_peers_of(engine, request, ranks, sizeof(ranks));
-        break_late(engine, request->name, "all ranks submitted it, but its data does not move; waiting for", ranks,
-                   ALLOW_MORE_TIME);
+        if (ranks[0] == '\0') { /* stopped until now, perhaps */
+            why = "all ranks submitted it, and what is left to do is for";
+            snprintf(ranks, sizeof(ranks), "%d", engine->options.rank);
+        }
+        break_late(engine, request->name, why, ranks, ALLOW_MORE_TIME);
     } else {
         snprintf(ranks, sizeof(ranks), "%d", kolo_tree_parent(engine->negotiation.tree, engine->options.rank));
         break_late(engine, request->name,

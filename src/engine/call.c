@@ -88,7 +88,8 @@ kolo_status kolo_call_work(kolo_engine *engine, kolo_call *call, bool *over)
         }
         kolo_executor *executor = &call->runner->executor;
         (void)kolo_executor_advance(executor, KOLO_ENGINE_TURN);
-        if ((*over = kolo_executor_finished(executor)))
+        /* Else it becomes a request, which waits for the error. */
+        if ((*over = kolo_executor_finished(executor) && kolo_board_is_sound(&engine->board)))
             kolo_posted_give_runner(&engine->posted, call->runner);
     }
     call->entry->round += *over;

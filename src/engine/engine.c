@@ -164,6 +164,13 @@ static int start_group(kolo_engine *engine, kolo_runner *runner)
     return 1;
 }
 
+/* At places, a late rank may have found others' tensors as they were after the job had broken there: it will hear of that. */
+static bool is_over(const kolo_engine *engine, const kolo_runner *runner)
+{
+    return kolo_executor_finished(&runner->executor) &&
+           (runner->executor.canceled || !runner->planned.shared_tensors || kolo_board_is_sound(&engine->board));
+}
+
 int kolo_engine_work(kolo_engine *engine, kolo_runner *runner)
 {
     int events = kolo_executor_advance(&runner->executor, KOLO_ENGINE_TURN);
@@ -174,7 +181,7 @@ int kolo_engine_work(kolo_engine *engine, kolo_runner *runner)
     }
     if (runner->executor.canceled && !engine->broken)
         fail_group(engine, runner);
-    if (!kolo_executor_finished(&runner->executor))
+    if (!is_over(engine, runner))
         return events;
     if (!runner->executor.canceled) {
         finish_group(engine, runner);
