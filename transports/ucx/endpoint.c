@@ -117,3 +117,14 @@ bool ucx_endpoints_closed(kolo_transport *t)
     }
     return closed;
 }
+
+void ucx_endpoints_forget(kolo_transport *t)
+{
+    for (int32_t r = 0; t->peers && r < t->guard.env.size; r++) {
+        for (int w = 0; w < UCX_WORKERS; w++) {
+            if (t->peers[r].close_request[w])
+                ucp_request_free(t->peers[r].close_request[w]);
+            t->peers[r].close_request[w] = NULL;
+        }
+    }
+}

@@ -112,6 +112,8 @@ void ucx_peer_broken(ucx_peer *peer, ucs_status_t why);
 int ucx_peers_tell(kolo_transport *transport); /* on_peer_lost for the broken ones; returns how many */
 void ucx_endpoints_close(kolo_transport *transport);
 bool ucx_endpoints_closed(kolo_transport *transport);
+/* Gives up what is not closed by now: UCX ends the process if it finds that left when it destroys a worker. */
+void ucx_endpoints_forget(kolo_transport *transport);
 
 /* data.c */
 kolo_status ucx_send(kolo_transport *transport, int32_t peer, uint64_t tag, const void *buffer, size_t bytes,

@@ -13,6 +13,7 @@
 static void dismantle(kolo_transport *t)
 {
     t->destroyed = true;
+    ucx_endpoints_forget(t);
     for (int w = UCX_WORKERS - 1; w >= 0; w--)
         if (t->worker[w])
             ucp_worker_destroy(t->worker[w]);
