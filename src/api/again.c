@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A job has a few groups in each step. */
-enum { KEPT = 32 };
+/* A job has a few groups in each step, and may take two sets of tensors in turns. */
+enum { KEPT = 64, OF_A_NAME = 2 };
 
 struct kolo_again {
     struct kolo_again *next;
@@ -15,26 +15,33 @@ struct kolo_again {
     size_t count;
     kolo_tensor *inputs; /* NULL: all are in place */
     kolo_tensor *outputs;
-    int64_t *dims; /* of each output, and of the input behind it, if there is one */
+    int64_t *dims; /* shape, and strides if any, of each output, and of the input behind it if there is one */
 };
 
 /* ---- comparing -------------------------------------------------------------------------------------------------- */
 
-/* What makes two tensors the same, but for their dimensions. A shape may lie somewhere else. */
+/* What makes two tensors the same, but for their dimensions: shape and strides may lie somewhere else. */
 static inline bool is_like(const kolo_tensor *a, const kolo_tensor *b)
 {
-    return memcmp(a, b, offsetof(kolo_tensor, shape)) == 0 && a->strides == NULL && a->byte_offset == b->byte_offset;
+    return memcmp(a, b, offsetof(kolo_tensor, shape)) == 0 && (a->strides == NULL) == (b->strides == NULL) &&
+           a->byte_offset == b->byte_offset;
+}
+
+/* *dims: what to compare with; then behind it. */
+static inline bool has_dims(const int64_t *numbers, int32_t ndim, const int64_t **dims)
+{
+    for (int32_t d = 0; d < ndim; d++)
+        if (numbers[d] != *(*dims)++)
+            return false;
+    return true;
 }
 
 /* *dims: those of b; then behind them. */
 static inline bool is_same(const kolo_tensor *a, const kolo_tensor *b, const int64_t **dims)
 {
-    if (!is_like(a, b) || (a->ndim > 0 && a->shape == NULL))
+    if (!is_like(a, b) || (a->ndim > 0 && a->shape == NULL) || !has_dims(a->shape, a->ndim, dims))
         return false;
-    for (int32_t d = 0; d < a->ndim; d++)
-        if (a->shape[d] != *(*dims)++)
-            return false;
-    return true;
+    return a->strides == NULL || has_dims(a->strides, a->ndim, dims);
 }
 
 /* All that one args says for the others. */
@@ -68,20 +75,22 @@ static bool is_again(const kolo_again *again, const kolo_args *args, size_t coun
 
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
-bool kolo_again_is_possible(const kolo_args *args, size_t count)
+bool kolo_again_is_possible(const kolo_args *args)
 {
-    if (args->struct_size != sizeof(*args) || args->name == NULL || args->done != NULL || args->flags != 0)
-        return false;
-    for (size_t i = 0; i < count; i++)
-        if (args[i].output.strides != NULL || (args[i].input.data != NULL && args[i].input.strides != NULL))
-            return false;
-    return true;
+    return args->struct_size == sizeof(*args) && args->name != NULL && args->done == NULL && args->flags == 0;
+}
+
+static size_t count_dims(const kolo_tensor *tensor)
+{
+    return (size_t)tensor->ndim * (tensor->strides != NULL ? 2 : 1);
 }
 
 static int64_t *copy_dims(int64_t *to, const kolo_tensor *tensor)
 {
     for (int32_t d = 0; d < tensor->ndim; d++)
         *to++ = tensor->shape[d];
+    for (int32_t d = 0; tensor->strides != NULL && d < tensor->ndim; d++)
+        *to++ = tensor->strides[d];
     return to;
 }
 
@@ -104,7 +113,7 @@ kolo_again *kolo_again_make(const kolo_args *args, size_t count, kolo_request *r
     bool in_place = true;
     for (size_t i = 0; i < count; i++) {
         in_place = in_place && args[i].input.data == NULL;
-        dims += (size_t)args[i].output.ndim + (args[i].input.data != NULL ? (size_t)args[i].input.ndim : 0);
+        dims += count_dims(&args[i].output) + (args[i].input.data != NULL ? count_dims(&args[i].input) : 0);
     }
     size_t lists = in_place ? 1 : 2;
     kolo_again *made = malloc(sizeof(*made) + lists * count * sizeof(kolo_tensor) + dims * sizeof(int64_t));
@@ -137,21 +146,24 @@ void kolo_agains_init(kolo_agains *agains)
     agains->first = NULL;
 }
 
-static void drop_from(kolo_again **at)
+void kolo_agains_fini(kolo_agains *agains)
 {
-    kolo_again *next = *at;
-    *at = NULL;
-    while (next != NULL) {
+    for (kolo_again *next = agains->first; next != NULL;) {
         kolo_again *again = next;
         next = again->next;
         kolo_again_drop(again);
     }
+    agains->first = NULL;
+    pthread_mutex_destroy(&agains->lock);
 }
 
-void kolo_agains_fini(kolo_agains *agains)
+/* Takes it out of the list. */
+static kolo_again *unlink_at(kolo_again **at)
 {
-    drop_from(&agains->first);
-    pthread_mutex_destroy(&agains->lock);
+    kolo_again *again = *at;
+    *at = again->next;
+    again->next = NULL;
+    return again;
 }
 
 kolo_again *kolo_agains_take(kolo_agains *agains, const kolo_args *args, size_t count)
@@ -160,21 +172,42 @@ kolo_again *kolo_agains_take(kolo_agains *agains, const kolo_args *args, size_t 
     kolo_again **at = &agains->first;
     while (*at != NULL && !is_again(*at, args, count))
         at = &(*at)->next;
-    kolo_again *found = *at;
-    if (found != NULL)
-        *at = found->next;
+    kolo_again *found = *at != NULL ? unlink_at(at) : NULL;
     pthread_mutex_unlock(&agains->lock);
     return found;
 }
 
-void kolo_agains_keep(kolo_agains *agains, kolo_again *again)
+/* The one that has to go: the third of a name, or the last of all, which nobody has called for longest. NULL: none. */
+static kolo_again *unlink_surplus(kolo_agains *agains, const char *name)
 {
-    pthread_mutex_lock(&agains->lock);
+    int all = 0, of_the_name = 0;
+    for (kolo_again **at = &agains->first; *at != NULL; at = &(*at)->next) {
+        of_the_name += strcmp((*at)->request->name, name) == 0;
+        if (of_the_name > OF_A_NAME || ++all > KEPT)
+            return unlink_at(at);
+    }
+    return NULL;
+}
+
+static void link_first(kolo_agains *agains, kolo_again *again)
+{
     again->next = agains->first;
     agains->first = again;
-    kolo_again **at = &agains->first;
-    for (int i = 0; i < KEPT && *at != NULL; i++)
-        at = &(*at)->next;
-    drop_from(at);
+}
+
+void kolo_agains_give(kolo_agains *agains, kolo_again *again)
+{
+    pthread_mutex_lock(&agains->lock);
+    link_first(agains, again);
     pthread_mutex_unlock(&agains->lock);
+}
+
+void kolo_agains_add(kolo_agains *agains, kolo_again *again)
+{
+    pthread_mutex_lock(&agains->lock);
+    link_first(agains, again);
+    kolo_again *surplus = unlink_surplus(agains, again->request->name);
+    pthread_mutex_unlock(&agains->lock);
+    if (surplus != NULL)
+        kolo_again_drop(surplus);
 }

@@ -21,14 +21,15 @@ typedef struct kolo_agains {
 void kolo_agains_init(kolo_agains *agains);
 void kolo_agains_fini(kolo_agains *agains);
 
-/* One that was made of args like these, which is the caller's until it keeps or drops it; NULL: there is none. */
+/* One that was made of args like these, which is the caller's until it gives it back or drops it; NULL: there is none. */
 kolo_again *kolo_agains_take(kolo_agains *agains, const kolo_args *args, size_t count);
-/* What was taken or made, for the next call; the oldest may be forgotten for it. */
-void kolo_agains_keep(kolo_agains *agains, kolo_again *again);
+void kolo_agains_give(kolo_agains *agains, kolo_again *again);
+/* A new one, for the next call. An older one is forgotten for it, if there are two of its name, or many in all. */
+void kolo_agains_add(kolo_agains *agains, kolo_again *again);
 
-/* Whether a call of these, which are checked, can be told from another later: it has a name, nobody else is told of its end,
- * and there are no strides, which may change in their place. */
-bool kolo_again_is_possible(const kolo_args *args, size_t count);
+/* Whether a call of these, which are checked, can be told from another later, and by its name on the other ranks; and
+ * nobody else is told of its end. */
+bool kolo_again_is_possible(const kolo_args *args);
 /* Of the prepared request that was made of them, a reference of which goes with it. NULL: no memory. */
 kolo_again *kolo_again_make(const kolo_args *args, size_t count, kolo_request *request);
 void kolo_again_drop(kolo_again *again);

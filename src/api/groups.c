@@ -75,12 +75,12 @@ static kolo_status run_prepared(kolo_context *ctx, kolo_request *request)
     return kolo_context_result(request);
 }
 
-/* Once more; and remembered for the next time, if all goes well. */
-static kolo_status run_again(kolo_context *ctx, kolo_again *again)
+/* Whoever has it; and keeps it for the next time, if all goes well. */
+static kolo_status run_again(kolo_context *ctx, kolo_again *again, void (*keep)(kolo_agains *agains, kolo_again *again))
 {
     kolo_status status = run_prepared(ctx, kolo_again_request(again));
     if (status == KOLO_OK)
-        kolo_agains_keep(&ctx->agains, again);
+        keep(&ctx->agains, again);
     else
         kolo_again_drop(again);
     return status;
@@ -93,7 +93,7 @@ static kolo_status run_to_remember(kolo_context *ctx, const group *g, const kolo
     KOLO_TRY(make_prepared(ctx, g, &request));
     kolo_again *again = kolo_again_make(args, g->operation.piece_count, request);
     if (again != NULL)
-        return run_again(ctx, again);
+        return run_again(ctx, again, kolo_agains_add);
     kolo_status status = run_prepared(ctx, request);
     kolo_request_release(request);
     return status;
@@ -106,7 +106,7 @@ static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t co
     if (status == KOLO_OK) {
         const char *name = g.first->name; /* args may be gone when the operation is over */
         bool waits = request == NULL && !kolo_driver_is_inside(ctx->driver);
-        if (waits && kolo_again_is_possible(args, count))
+        if (waits && kolo_again_is_possible(args))
             status = run_to_remember(ctx, &g, args);
         else
             status = kolo_submit(ctx, g.first, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
@@ -124,7 +124,8 @@ kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, siz
         bool waits = request == NULL && args != NULL && !kolo_driver_is_inside(ctx->driver);
         kolo_again *again = waits ? kolo_agains_take(&ctx->agains, args, count) : NULL;
         const char *name = again != NULL ? args->name : NULL;
-        status = again != NULL ? kolo_submit_named(run_again(ctx, again), name) : run_group(ctx, args, count, request);
+        status = again != NULL ? kolo_submit_named(run_again(ctx, again, kolo_agains_give), name)
+                               : run_group(ctx, args, count, request);
     }
     return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
 }

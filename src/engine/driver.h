@@ -45,8 +45,9 @@ void kolo_driver_destroy(kolo_driver *driver);
  * is driven from here; inside a completion callback that is not possible: KOLO_ERR_STATE. Any thread. */
 KOLO_NODISCARD kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool caller_drives);
 
-/* The same of one that is renewed; its deadline counts from now. A small one is posted at once, where it can be (call.h). */
-KOLO_NODISCARD kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool caller_drives);
+/* The same of one that is renewed; its deadline counts from now. One on the board is posted at once, where it can be (call.h);
+ * caller_waits: and attended to. */
+KOLO_NODISCARD kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool caller_waits);
 
 /* A small operation at once (call.h), for a caller that would wait for it. *over: it is done. Else *request is it, with
  * the caller's reference: wait for it; or NULL: nothing has happened, make and submit a request. spec's deadline counts

@@ -38,7 +38,7 @@ static bool call_spins(const kolo_driver *driver)
 typedef struct lookout {
     bool spins;
     int looks;
-    int64_t until_ns; /* where it yields, after the second time */
+    int64_t until_ns; /* where it yields, from the second time on */
 } lookout;
 
 static lookout lookout_of(const kolo_driver *driver)
@@ -46,16 +46,19 @@ static lookout lookout_of(const kolo_driver *driver)
     return (lookout){.spins = call_spins(driver)};
 }
 
-/* The first yield is enough, as a rule: so nobody looks at the clock before it is over. */
+/* The first yield is enough, as a rule. So it is timed by the coarse clock, which moves on by some milliseconds at once:
+ * reading the other takes as long as a third of the call. */
 static bool yield(lookout *out, int yields)
 {
-    sched_yield();
-    if (yields == 0)
-        return true;
-    int64_t now_ns = kolo_clock_now_ns();
+    if (yields == 0) {
+        int64_t before_ns = kolo_clock_coarse_ns();
+        sched_yield();
+        return kolo_clock_coarse_ns() == before_ns;
+    }
     if (yields == 1)
-        out->until_ns = now_ns + CALL_YIELD_NS;
-    return yields < CALL_YIELDS && now_ns < out->until_ns;
+        out->until_ns = kolo_clock_now_ns() + CALL_YIELD_NS;
+    sched_yield();
+    return yields < CALL_YIELDS && kolo_clock_now_ns() < out->until_ns;
 }
 
 /* Before the next look. False: there were many, and it is not likely to be soon. */
@@ -118,36 +121,55 @@ kolo_status kolo_driver_call(kolo_driver *driver, const kolo_request_spec *spec,
     return status;
 }
 
-/* Posts a prepared request, and leaves it to the waiter; false: not possible. Nobody is to be told of its end. Its
- * deadline is far, and counts from when a step takes it over: the thread's, which comes when no caller has driven for some
- * 5 ms, if nobody else's. By place, there is work to be done, which a thread that does not rest does meanwhile. */
-static bool start_at_once(kolo_driver *driver, kolo_request *request)
+/* ---- prepared ---------------------------------------------------------------------------------------------------- */
+
+/* Attends to what was started, on the waiter's behalf. What is not over then stays as it was left; or if its work has
+ * begun, it becomes a request like others. Where the work fails, so has the job, and the next step ends the request. */
+static bool attend_started(kolo_driver *driver, kolo_request *request, kolo_call *call, bool is_complete)
+{
+    kolo_engine *engine = driver->options.engine;
+    bool over = false;
+    kolo_status status = attend(driver, call, is_complete, &over);
+    if (over)
+        kolo_call_end(engine, request);
+    else if (status == KOLO_OK && call->runner != NULL)
+        kolo_call_adopt(engine, call, request, kolo_clock_now_ns());
+    return over;
+}
+
+/* Posts a prepared request; false: not possible. Nobody is to be told of its end. Who waits at once attends to it; else it
+ * is left to the waiter, after a first look. Its deadline is far then, and counts from when a step takes it over: the
+ * thread's, which comes when no caller has driven for some 5 ms, if nobody else's. By place, there is work to be done, which
+ * a thread that does not rest does meanwhile. */
+static bool start_at_once(kolo_driver *driver, kolo_request *request, bool caller_waits)
 {
     kolo_engine *engine = driver->options.engine;
     if (request->done != NULL || request->flags != 0 || !kolo_engine_idle(engine) || !kolo_driver_take_token(driver))
         return false;
-    bool rests = atomic_load_explicit(&driver->rests, memory_order_relaxed), over = false;
-    bool is_posted = atomic_load(&driver->thread_state) != ASLEEP && kolo_call_start(engine, request, rests);
+    bool by_place = caller_waits || atomic_load_explicit(&driver->rests, memory_order_relaxed), over = false;
+    bool is_posted = atomic_load(&driver->thread_state) != ASLEEP && kolo_call_start(engine, request, by_place);
     if (is_posted) {
         kolo_call call = kolo_call_of(request);
         bool is_complete = announce(driver, &call);
-        if (is_complete && kolo_call_is_by_value(&call) && kolo_call_work(engine, &call, &over) == KOLO_OK)
+        if (caller_waits)
+            (void)attend_started(driver, request, &call, is_complete);
+        else if (is_complete && kolo_call_is_by_value(&call) && kolo_call_work(engine, &call, &over) == KOLO_OK)
             kolo_call_end(engine, request);
     }
     kolo_driver_release_token(driver);
     return is_posted;
 }
 
-kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool caller_drives)
+kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool caller_waits)
 {
     bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
-    if (!is_near && start_at_once(driver, request))
+    if ((caller_waits || !is_near) && start_at_once(driver, request, caller_waits))
         return KOLO_OK;
     kolo_request_count_from(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
-    return kolo_driver_submit(driver, request, caller_drives);
+    return kolo_driver_submit(driver, request, caller_waits);
 }
 
-/* The waiter of what was left to it. Where the work fails, so has the job, and the next step ends the request. */
+/* The waiter of what was left to it. */
 bool kolo_driver_end_started(kolo_driver *driver, kolo_request *request)
 {
     kolo_engine *engine = driver->options.engine;
@@ -156,11 +178,7 @@ bool kolo_driver_end_started(kolo_driver *driver, kolo_request *request)
     bool over = false;
     if (kolo_call_is_started(engine, request)) {
         kolo_call call = kolo_call_of(request);
-        kolo_status status = attend(driver, &call, kolo_call_is_complete(engine, &call), &over);
-        if (over)
-            kolo_call_end(engine, request);
-        else if (status == KOLO_OK && call.runner != NULL)
-            kolo_call_adopt(engine, &call, request, kolo_clock_now_ns());
+        over = attend_started(driver, request, &call, kolo_call_is_complete(engine, &call));
     }
     kolo_driver_release_token(driver);
     return over;

@@ -286,6 +286,29 @@ static void calls__that_are_wrong_are_refused(void **state)
     host_finalize(ctx);
 }
 
+/* Strides that say nothing new; then they change where they are. */
+static void strides__are_compared(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    for (int k = 0; k < 2; k++) {
+        int64_t strides[2] = {2, 1}, elsewhere[2] = {2, 1};
+        call c;
+        make(&c);
+        kolo_tensor *tensor = k == 0 ? &c.args[2].output : &c.args[2].input;
+        tensor->strides = strides;
+        for (int turn = 0; turn < 3; turn++)
+            run(ctx, &c);
+        tensor->strides = elsewhere;
+        run(ctx, &c);
+        elsewhere[0] = 3;
+        host_expect(kolo_grouped_allreduce(ctx, c.args, c.count, NULL), KOLO_ERR_UNSUPPORTED, "is not contiguous");
+        tensor->strides = NULL;
+        run(ctx, &c);
+    }
+    host_finalize(ctx);
+}
+
 /* ---- many -------------------------------------------------------------------------------------------------------- */
 
 static void names__more_than_are_remembered(void **state)
@@ -374,8 +397,11 @@ int main(void)
 {
     host_clear_environment();
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(calls__that_differ_are_told_apart), cmocka_unit_test(calls__that_are_wrong_are_refused),
-        cmocka_unit_test(names__more_than_are_remembered),   cmocka_unit_test(callback__is_called_each_time),
+        cmocka_unit_test(calls__that_differ_are_told_apart),
+        cmocka_unit_test(calls__that_are_wrong_are_refused),
+        cmocka_unit_test(names__more_than_are_remembered),
+        cmocka_unit_test(callback__is_called_each_time),
+        cmocka_unit_test(strides__are_compared),
         cmocka_unit_test(threads__call_the_same_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
