@@ -47,21 +47,36 @@ static void print_ring(const kolo_place *places, int32_t np)
     free(order);
 }
 
+/* Ranks that share their cores, from first to last. */
+static void print_row(const kolo_topo *topo, int32_t first, int32_t last, const kolo_binding *binding,
+                      const kolo_place *place)
+{
+    char ranks[32], nodes[KOLO_CPUS_TEXT];
+    snprintf(ranks, sizeof(ranks), first < last ? "%" PRId32 "-%" PRId32 : "%" PRId32, first, last);
+    kolo_topo_nodes(topo, binding->rank_cpus, nodes);
+    bool shared = strcmp(binding->rank_cpus, binding->comm_cpus) == 0;
+    printf("  %5s  %-24s  %5" PRId32 "  %-24s  %7" PRId32 "  %4" PRId32 "  %s%s\n", ranks, binding->rank_cpus,
+           place->allowed_cores, shared ? "shares the core" : binding->comm_cpus, place->package, place->numa,
+           *nodes ? "node " : "any node", nodes);
+}
+
 /* Each rank as it would see itself once it is bound. */
 static void print_ranks(const kolo_topo *topo, int32_t np, kolo_place *places)
 {
+    kolo_binding binding, next;
+    int32_t first = 0;
     printf("  %5s  %-24s  %5s  %-24s  %7s  %4s  %s\n", "rank", "CPUs", "cores", "communication thread", "package",
            "NUMA", "shared memory");
+    kolo_topo_binding(topo, 0, np, &next);
     for (int32_t rank = 0; rank < np; rank++) {
-        kolo_binding binding;
-        kolo_topo_binding(topo, rank, np, &binding);
+        binding = next;
         kolo_topo_place_at(topo, binding.rank_cpus, &places[rank]);
-        char nodes[KOLO_CPUS_TEXT];
-        kolo_topo_nodes(topo, binding.rank_cpus, nodes);
-        bool shared = strcmp(binding.rank_cpus, binding.comm_cpus) == 0;
-        printf("  %5" PRId32 "  %-24s  %5" PRId32 "  %-24s  %7" PRId32 "  %4" PRId32 "  %s%s\n", rank,
-               binding.rank_cpus, places[rank].allowed_cores, shared ? "shares the core" : binding.comm_cpus,
-               places[rank].package, places[rank].numa, *nodes ? "node " : "any node", nodes);
+        if (rank + 1 < np)
+            kolo_topo_binding(topo, rank + 1, np, &next);
+        if (rank + 1 < np && strcmp(binding.rank_cpus, next.rank_cpus) == 0)
+            continue;
+        print_row(topo, first, rank, &binding, &places[rank]);
+        first = rank + 1;
     }
 }
 
@@ -90,11 +105,13 @@ void info_print_placement(const kolo_topo *topo, int32_t np, bool bind)
         return;
     }
     int32_t cores = kolo_topo_allowed_cores(topo);
-    if (!bind || np > cores) {
+    kolo_binding first;
+    kolo_topo_binding(topo, 0, np, &first);
+    if (!bind || !first.bound) {
         if (!bind)
             printf("  no rank is bound: KOLO_BIND=none\n");
         else
-            printf("  no rank is bound: %" PRId32 " ranks share %" PRId32 " core%s\n", np, cores,
+            printf("  no rank is bound: %" PRId32 " ranks share %" PRId32 " core%s, and not evenly\n", np, cores,
                    cores == 1 ? "" : "s");
         for (int32_t rank = 0; rank < np; rank++)
             kolo_topo_place(topo, &places[rank]);

@@ -83,7 +83,7 @@ typedef struct place {
 static void *run_rank(void *argument)
 {
     place *own = argument;
-    if (own->binding.bound) /* two on one core would measure how it is handed over */
+    if (own->binding.bound) /* two on one core by chance would measure how it is handed over */
         (void)!kolo_topo_bind_thread(own->topo, own->binding.rank_cpus);
     own->status = kolo_fit(&own->options, &own->model);
     if (own->status != KOLO_OK)

@@ -15,7 +15,7 @@ const char kolorun_usage[] =
     "\n"
     "  -np N, -n N         number of ranks, 1 to 4096\n"
     "  -l, --prefix        put \"[rank] \" before each line that a rank writes\n"
-    "  --bind auto|none    auto: each rank gets its share of the cores, where there are enough of them\n"
+    "  --bind auto|none    auto: each rank gets its share of the cores, if each core gets as many ranks\n"
     "                      (default; KOLO_BIND sets it too)\n"
     "  --timeout SECONDS   end the job after so long, with exit code 124\n"
     "  -h, --help          this text\n"

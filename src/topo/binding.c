@@ -97,14 +97,23 @@ static int32_t comm_core(const kolo_topo *topo, int32_t first, int32_t end)
     return end - 1;
 }
 
+/* How many ranks each part is for; 0: as many for all is not possible. Then the system's scheduler does better, since it may
+ * move them about: ranks that share a core all the time would keep the others waiting. */
+static int32_t sharers_of_a_part(const kolo_topo *topo, int32_t local_size)
+{
+    if (local_size <= topo->core_count)
+        return 1;
+    return local_size % topo->core_count == 0 ? local_size / topo->core_count : 0;
+}
+
 void kolo_topo_binding(const kolo_topo *topo, int32_t local_rank, int32_t local_size, kolo_binding *binding)
 {
     *binding = (kolo_binding){.bound = false};
-    int32_t first, end;
-    if (local_rank < 0 || local_rank >= local_size || local_size > topo->core_count)
+    int32_t first, end, sharers = sharers_of_a_part(topo, local_size);
+    if (local_rank < 0 || local_rank >= local_size || sharers == 0)
         return;
     hwloc_bitmap_t part = hwloc_bitmap_alloc();
-    if (part && find_part(topo, local_rank, local_size, &first, &end)) {
+    if (part && find_part(topo, local_rank / sharers, local_size / sharers, &first, &end)) {
         for (int32_t i = first; i < end; i++)
             hwloc_bitmap_or(part, part, topo->cores[i].cpus);
         binding->bound = format_cpus(part, binding->rank_cpus) &&

@@ -52,7 +52,8 @@ int32_t kolo_place_order(const kolo_place *places, int32_t size, int32_t *ring, 
 /* Which cores for whom, on this host. local_size ranks share the allowed cores, whole ones (all hardware threads of a
  * core together): rank i gets the i-th of local_size contiguous parts. Every part has at least floor(cores /
  * local_size) cores; within that, parts straddle as few packages, then NUMA nodes, then caches as possible, and are
- * as even as possible. When there are more ranks than cores nobody is bound. rank_cpus is the whole part. Within a
+ * as even as possible. More ranks than cores share them where each core gets as many, neighbours one core; else
+ * nobody is bound. rank_cpus is the whole part. Within a
  * part of >= 2 cores the last one (of those near a network device, where hwloc knows) is the communication thread's;
  * in a part of one core comm_cpus = rank_cpus. Text masks are lists of the system's CPU numbers ("0-3,8"); "" = not
  * bound. Pure given topo: all ranks of a host that see the same allowed set compute the same division. */

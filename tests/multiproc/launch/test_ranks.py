@@ -93,11 +93,19 @@ class Binding(unittest.TestCase):
         if found[0] != set(self.allowed):
             self.assertFalse(found[0] & found[1])
 
-    def test_more_ranks_than_cores_are_not_bound(self):
+    def test_one_rank_more_than_cores(self):
         if len(self.allowed) > 16:
             self.skipTest("too many cores to outnumber")
         for report in reports("-np", str(len(self.allowed) + 1)):
             self.assertEqual(report["cpus"], self.allowed)
+
+    def test_ranks_that_share_cores_evenly(self):
+        if len(self.allowed) > 16:
+            self.skipTest("too many cores to outnumber")
+        alone = {tuple(report["cpus"]) for report in reports("-np", str(len(self.allowed)))}
+        found = [tuple(report["cpus"]) for report in reports("-np", str(2 * len(self.allowed)))]
+        self.assertEqual(set(found), alone)
+        self.assertEqual(found[0::2], found[1::2])
 
     def test_none_binds_nobody(self):
         for report in reports("-np", "2", "--bind", "none"):

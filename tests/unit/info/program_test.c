@@ -262,7 +262,9 @@ static void machine__one_core(void **state)
     assert_has(result, "placement of 1 rank on");
     assert_has(result, "shares the core");
     result = run(ARGS("-np", "2", ), ENV("HWLOC_SYNTHETIC=core:1 pu:1", ));
-    assert_has(result, "no rank is bound: 2 ranks share 1 core\n");
+    assert_has(result, "\n    0-1  0                             1  shares the core ");
+    result = run(ARGS("-np", "3", ), ENV("HWLOC_SYNTHETIC=core:2 pu:1", ));
+    assert_has(result, "no rank is bound: 3 ranks share 2 cores, and not evenly\n");
     result = run(ARGS(), ENV("HWLOC_SYNTHETIC=core:1 pu:1", "KOLO_BIND=none", ));
     assert_has(result, "no rank is bound: KOLO_BIND=none");
 }

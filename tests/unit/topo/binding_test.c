@@ -78,8 +78,8 @@ static int check_restricted(void)
     kolo_binding binding;
     kolo_topo_binding(topo, 0, 1, &binding);
     CHECK(binding.bound && strcmp(binding.rank_cpus, mine_text) == 0 && strcmp(binding.comm_cpus, mine_text) == 0);
-    kolo_topo_binding(topo, 0, 2, &binding);
-    CHECK(!binding.bound);
+    kolo_topo_binding(topo, 1, 2, &binding); /* they share it */
+    CHECK(binding.bound && strcmp(binding.rank_cpus, mine_text) == 0 && strcmp(binding.comm_cpus, mine_text) == 0);
 
     CHECK(kolo_topo_bind_thread(topo, others_text) == KOLO_ERR_INVALID);
     CHECK(strstr(kolo_error_current()->message, others_text) != NULL);

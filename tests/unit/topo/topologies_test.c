@@ -75,12 +75,21 @@ static void binding__more_ranks_than_cores(void **state)
     (void)state;
     for (size_t i = 0; i < MACHINE_COUNT; i++) {
         kolo_topo *topo = load_machine(machines[i].variable, machines[i].value);
-        for (int32_t rank = 0; rank <= machines[i].cores; rank++) {
+        int32_t cores = machines[i].cores;
+        for (int32_t rank = 0; cores > 1 && rank <= cores; rank++) {
             kolo_binding binding;
-            kolo_topo_binding(topo, rank, machines[i].cores + 1, &binding);
+            kolo_topo_binding(topo, rank, cores + 1, &binding);
             assert_false(binding.bound);
             assert_string_equal(binding.rank_cpus, "");
             assert_string_equal(binding.comm_cpus, "");
+        }
+        for (int32_t rank = 0; rank < 3 * cores; rank++) {
+            kolo_binding binding, alone;
+            kolo_topo_binding(topo, rank, 3 * cores, &binding);
+            kolo_topo_binding(topo, rank / 3, cores, &alone);
+            assert_true(binding.bound);
+            assert_string_equal(binding.rank_cpus, alone.rank_cpus);
+            assert_string_equal(binding.comm_cpus, binding.rank_cpus);
         }
         kolo_topo_destroy(topo);
     }
