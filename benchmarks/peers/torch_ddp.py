@@ -8,6 +8,7 @@ For benchmarks/train-gain.py --torch; needs torch and NumPy.
 import argparse
 import gzip
 import os
+import sys
 import time
 
 import numpy
@@ -76,3 +77,5 @@ def main():
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # PyTorch's threads now and then abort a process that ends by itself

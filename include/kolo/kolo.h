@@ -146,8 +146,10 @@ KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_a
 /* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
  * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes
  * must live until the call: those of KOLO_VECTOR die with the block they are written in, so a loop that fills args needs
- * shapes of its own (kolo_vector). A call that waits, has a name, and is of the same tensors as one before costs little more
- * than the start of a prepared one: it is prepared by the first. [any] */
+ * shapes of its own (kolo_vector). A call that waits, has a name and no callback, and says the same as one before
+ * costs little more than the start of a prepared one: the first prepares it. Tensors are freed, and others passed, as one
+ * likes: the last two sets of tensors of a name are remembered, of 64 groups in all, and none is touched before a call
+ * names it again. [any] */
 KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
                                                            kolo_request **request);
 
@@ -211,7 +213,7 @@ typedef struct kolo_error {
     kolo_status status;
     int32_t sys_errno;   /* errno of the failing system call, 0 if none */
     char operation[24];  /* "allreduce", "init", ... */
-    char tensor[256];    /* its name; "operation #0 (unnamed)" or "kolo_finalize" where it has none */
+    char tensor[256];    /* its name; "kolo_finalize"; or "operation #0 (unnamed)": #k, counted modulo 64 */
     char ranks[128];     /* the ranks concerned: "3", "0-2,5" */
     char hop[64];        /* where on the way: "ring step 3, from rank 1" */
     char message[768];   /* a sentence: what happened, where, and what to do */

@@ -60,12 +60,15 @@ static uint32_t cells_for(const kolo_board *board, uint32_t lines)
     return count;
 }
 
-/* Cells that have room for so many bytes and the round. A slot whose tensor outgrows its cells leaves them for some twice
- * as long: others cannot use them, since what lies there could pass for their round. */
+/* Cells that have room for so many bytes and the round. Those longer than a line begin and end with a pair of lines, as many
+ * processors fetch them: so the first line of the value comes with the round, and no neighbour's. A slot whose tensor outgrows
+ * its cells leaves them for some twice as long: others cannot use them, since what lies there could pass for their round. */
 static bool find_cells(kolo_board *board, int64_t bytes, kolo_cells *cells)
 {
     uint32_t end = payload_at(bytes) + (uint32_t)bytes;
     uint32_t lines = (end + KOLO_BOARD_LINE_BYTES - 1) / KOLO_BOARD_LINE_BYTES;
+    if (lines > 1)
+        lines += lines % 2;
     if (lines <= cells->lines)
         return true;
     if (lines < 2u * cells->lines)
@@ -73,6 +76,8 @@ static bool find_cells(kolo_board *board, int64_t bytes, kolo_cells *cells)
     uint32_t count = cells_for(board, lines);
     if (count == 0)
         return false;
+    if (lines > 1)
+        board->cell_lines_used += board->cell_lines_used % 2;
     *cells = (kolo_cells){.at = board->cell_lines_used, .lines = (uint16_t)lines, .count = (uint16_t)count};
     board->cell_lines_used += lines * count;
     return true;

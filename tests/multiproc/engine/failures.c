@@ -15,7 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { IN_FLIGHT = 8, COUNT = 30000, SHARED_COUNT = 1000000, LOST = 3 }; /* LOST: the exit code of a rank whose job failed */
+enum {
+    IN_FLIGHT = 8,
+    COUNT = 30000,
+    SHARED_COUNT = 1000000,
+    LOST = 3
+}; /* LOST: the exit code of a rank whose job failed */
 
 static void say(const char *what, const kolo_error *error)
 {
@@ -111,6 +116,21 @@ static int test_abandon(kolo_context *ctx, int32_t deserter)
 
 /* ---- loop ----------------------------------------------------------------------------------------------- */
 
+static void fill(float *data, int64_t count)
+{
+    for (int64_t i = 0; i < count; i++)
+        data[i] = (float)(rank_number + 1);
+}
+
+/* What is not an error is right, also in a job that has failed meanwhile. */
+static void check_sums(const kolo_context *ctx, const float *data, int64_t count)
+{
+    const float size = (float)kolo_size(ctx);
+    for (int64_t i = 0; i < count; i++)
+        CHECK(data[i] == size * (size + 1) / 2, "%g at %lld of %lld, in an operation that did not fail",
+              (double)data[i], (long long)i, (long long)count);
+}
+
 static int test_loop(kolo_context *ctx, float *data, int64_t count, int32_t victim, int64_t turns)
 {
     kolo_request *requests[IN_FLIGHT];
@@ -119,13 +139,17 @@ static int test_loop(kolo_context *ctx, float *data, int64_t count, int32_t vict
     for (int64_t turn = 0; status == KOLO_OK; turn++) {
         for (int i = 0; i < IN_FLIGHT; i++) {
             kolo_args args = KOLO_ARGS_INIT;
-            args.output = KOLO_VECTOR(data + (ptrdiff_t)i * count, count >> i, KOLO_FLOAT32);
+            float *tensor = data + (ptrdiff_t)i * count;
+            args.output = KOLO_VECTOR(tensor, count >> i, KOLO_FLOAT32);
+            fill(tensor, count >> i);
             OK(kolo_allreduce(ctx, &args, &requests[i]));
             if (rank_number == victim && turn == turns && i == turns % IN_FLIGHT)
                 raise(SIGKILL);
         }
         for (int i = 0; i < IN_FLIGHT; i++) {
             kolo_status one = kolo_wait(requests[i], -1);
+            if (one == KOLO_OK)
+                check_sums(ctx, data + (ptrdiff_t)i * count, count >> i);
             if (one != KOLO_OK && status == KOLO_OK) {
                 status = one;
                 error = *kolo_request_error(requests[i]);

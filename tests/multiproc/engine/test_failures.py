@@ -1,6 +1,9 @@
 """What goes wrong in a job: every rank that is left gets an error that tells what happened, and none hangs."""
+import random
 import re
+import signal
 import socket
+import time
 import unittest
 
 from support import EngineCase, Rank, free_port, run
@@ -74,6 +77,22 @@ class Lateness(Job):
                     self.ends(rank, LOST)
                     if number != deserter:
                         self.assertIn(f"rank {deserter} has left the job", rank.told("abandoned "))
+
+
+    def test_rank_that_is_stopped_and_comes_back_too_late(self):
+        """The others have their tensors back by then: what it finds there is not to be summed."""
+        for number in range(6):
+            subject = ("shared", "shared", "loop")[number % 3]
+            with self.subTest(number=number, subject=subject):
+                ranks = self.start(3, subject, -1, 0, KOLO_TIMEOUT="300ms")
+                for rank in ranks:
+                    rank.began.wait()
+                time.sleep(random.Random(number).uniform(0, 0.05))
+                ranks[2].signal(signal.SIGSTOP)
+                for rank in ranks[:2]:
+                    self.ends(rank, LOST)
+                ranks[2].signal(signal.SIGCONT)
+                self.ends(ranks[2], LOST)
 
 
 class Death(Job):
