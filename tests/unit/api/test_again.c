@@ -12,7 +12,7 @@ enum { TENSORS = 5, MOST = 6, PLACES = 2 };
 typedef struct call {
     kolo_args args[TENSORS];
     size_t count;
-    char name[8];
+    char name[16];
     int64_t shapes[TENSORS][2], other_shapes[TENSORS][2];
     float in[TENSORS][PLACES][MOST], out[TENSORS][PLACES][MOST];
 } call;

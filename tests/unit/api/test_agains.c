@@ -92,7 +92,7 @@ static void names__are_forgotten_when_they_are_many(void **state)
 {
     (void)state;
     enum { NAMES = 64 }; /* as many as are kept */
-    char name[8];
+    char name[16];
     kolo_agains agains;
     kolo_agains_init(&agains);
     for (int i = 0; i < NAMES; i++) {
