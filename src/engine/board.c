@@ -169,12 +169,22 @@ void kolo_board_break(const kolo_board *board)
     if (board->size == 0)
         return;
     __atomic_store_n(board->broken[board->rank], 1, __ATOMIC_RELEASE);
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* before whatever the program stores next */
+    __sync_synchronize(); /* before whatever the program stores next */
+}
+
+/* What was loaded before was loaded before what is loaded next. */
+static void load_fence(void)
+{
+#ifdef __SANITIZE_THREAD__
+    __sync_synchronize(); /* which is all that GCC has beside TSan */
+#else
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+#endif
 }
 
 bool kolo_board_is_sound(const kolo_board *board)
 {
-    __atomic_thread_fence(__ATOMIC_ACQUIRE); /* after whatever was loaded before */
+    load_fence();
     uint64_t broken = 0;
     for (int32_t rank = 0; rank < board->size; rank++)
         broken |= __atomic_load_n(board->broken[rank], __ATOMIC_RELAXED);
