@@ -9,15 +9,16 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-/* Frees what there is; t may be half made. */
+/* Frees what there is; t may be half made. A halted worker is left behind, and its context with it: it may have transfers under
+ * way, which nobody will move on, and UCX ends the process if it finds those when it destroys a worker. */
 static void dismantle(kolo_transport *t)
 {
     t->destroyed = true;
     ucx_endpoints_forget(t);
     for (int w = UCX_WORKERS - 1; w >= 0; w--)
-        if (t->worker[w])
+        if (t->worker[w] && !(w == UCX_DATA && t->halted))
             ucp_worker_destroy(t->worker[w]);
-    if (t->context)
+    if (t->context && !t->halted)
         ucp_cleanup(t->context);
     if (t->epoll_fd >= 0)
         close(t->epoll_fd);
@@ -82,8 +83,7 @@ static kolo_status create(const kolo_transport_env *env, kolo_transport **transp
         return status;
     if (env->size > 1 << (64 - KOLO_TRANSPORT_TAG_BITS))
         return kolo_guard_refuse(env, KOLO_ERR_UNSUPPORTED, "%d ranks; the ucx transport's tags have room for %d",
-                                 (int)env->size,
-                                 1 << (64 - KOLO_TRANSPORT_TAG_BITS));
+                                 (int)env->size, 1 << (64 - KOLO_TRANSPORT_TAG_BITS));
     kolo_transport *t = calloc(1, sizeof(*t));
     if (!t)
         return kolo_guard_refuse(env, KOLO_ERR_MEMORY, "no memory for a transport");
