@@ -139,6 +139,16 @@ bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post)
     return true;
 }
 
+void kolo_board_expect(const kolo_board *board, const kolo_post *post, uint32_t cell_lines)
+{
+    enum { MOST = 8 };
+    uint32_t lines = cell_lines < MOST ? cell_lines : MOST;
+    for (int32_t rank = 0; rank < board->size; rank++)
+        if (rank != board->rank && !has_posted(board, rank, post))
+            for (uint32_t line = 1; line < lines; line++)
+                __builtin_prefetch(cell_of(board, rank, post) + (size_t)line * KOLO_BOARD_LINE_BYTES);
+}
+
 uint64_t kolo_board_posted(const kolo_board *board, const kolo_post *post)
 {
     uint64_t mask = 0;

@@ -102,6 +102,10 @@ bool kolo_board_is_complete(const kolo_board *board, const kolo_post *post);
 uint64_t kolo_board_posted(const kolo_board *board, const kolo_post *post);
 uint64_t kolo_board_arrived(const kolo_board *board, const kolo_post *post);
 
+/* Has the first lines of the values fetched that are missing, which are not in the line of the round: for who looks again and
+ * again, so that they come with the rounds, not after them. */
+void kolo_board_expect(const kolo_board *board, const kolo_post *post, uint32_t cell_lines);
+
 /* This rank reports the round to the root instead: it is not the one whom those who posted wait for. */
 void kolo_board_tell_report(const kolo_board *board, const kolo_post *post);
 

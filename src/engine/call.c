@@ -40,8 +40,13 @@ bool kolo_call_begin(kolo_engine *engine, const kolo_request_spec *spec, kolo_ca
 
 bool kolo_call_is_complete(const kolo_engine *engine, const kolo_call *call)
 {
-    kolo_post at = kolo_entry_post(call->entry);
-    return kolo_board_is_complete(&engine->board, &at);
+    const kolo_entry *entry = call->entry;
+    kolo_post at = kolo_entry_post(entry);
+    if (kolo_board_is_complete(&engine->board, &at))
+        return true;
+    if (entry->way == KOLO_WAY_VALUE && entry->cells.lines > 1)
+        kolo_board_expect(&engine->board, &at, entry->cells.lines);
+    return false;
 }
 
 bool kolo_call_is_by_value(const kolo_call *call)
