@@ -91,7 +91,7 @@ def write(options, table):
     lines = ["# With binding and without", "",
              f"{machine['cpu']}, {machine['cores']} cores, Linux {machine['kernel']}; Kolo {rounds.commit()}. Sums of floats in "
              f"place from kolo_alloc, back to back, medians over {options.rounds} rounds, of the training over "
-             f"{options.trainings}; more ranks than cores are not bound.", "",
+             f"{options.trainings}; more ranks than cores are bound where they share them evenly.", "",
              *report.markdown(["ranks", "beside", "tensor", "bound, us", "not bound, us", "not bound / bound (quartiles)"],
                               rows_of(table))]
     os.makedirs(options.out, exist_ok=True)

@@ -87,7 +87,7 @@ class Lateness(Job):
                 ranks = self.start(3, subject, -1, 0, KOLO_TIMEOUT="300ms")
                 for rank in ranks:
                     rank.began.wait()
-                time.sleep(random.Random(number).uniform(0, 0.05))
+                time.sleep(random.Random(number).uniform(0, 0.05))  # waits for nothing: anywhere in the loop
                 ranks[2].signal(signal.SIGSTOP)
                 for rank in ranks[:2]:
                     self.ends(rank, LOST)
