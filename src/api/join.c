@@ -31,11 +31,18 @@
 
 /* ---- what the engine and the transport call back ----------------------------------------------------- */
 
-static void request_finished(void *user, kolo_request *request)
+static void request_finished(void *user, const kolo_request *request)
 {
     kolo_context *ctx = user;
     if (ctx->driver != NULL)
         kolo_driver_finished(ctx->driver, request);
+}
+
+static void requests_settled(void *user)
+{
+    kolo_context *ctx = user;
+    if (ctx->driver != NULL)
+        kolo_driver_settled(ctx->driver);
 }
 
 static const char *transport_option(void *user, const char *name)
@@ -123,6 +130,7 @@ static kolo_status create_engine(kolo_context *ctx)
         .forced_broadcast = ctx->forced_broadcast,
         .now_ns = kolo_clock_now_ns,
         .finished = request_finished,
+        .settled = requests_settled,
         .option = transport_option,
         .place = place_memory,
         .user = ctx,

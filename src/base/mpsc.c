@@ -69,7 +69,7 @@ bool kolo_mpsc_push(kolo_mpsc *queue, void *item)
         cell *slot = &queue->cells[position & queue->mask];
         size_t sequence = atomic_load_explicit(&slot->sequence, memory_order_acquire);
         if (sequence == position) {
-            if (atomic_compare_exchange_weak_explicit(&queue->tail, &position, position + 1, memory_order_relaxed,
+            if (atomic_compare_exchange_weak_explicit(&queue->tail, &position, position + 1, memory_order_seq_cst,
                                                       memory_order_relaxed)) {
                 slot->item = item;
                 atomic_store_explicit(&slot->sequence, position + 1, memory_order_release);
@@ -93,6 +93,11 @@ void *kolo_mpsc_pop(kolo_mpsc *queue)
     atomic_store_explicit(&queue->head, position + 1, memory_order_relaxed);
     atomic_store_explicit(&slot->sequence, position + queue->mask + 1, memory_order_release);
     return item;
+}
+
+size_t kolo_mpsc_pushed(const kolo_mpsc *queue)
+{
+    return atomic_load_explicit(&queue->tail, memory_order_seq_cst);
 }
 
 bool kolo_mpsc_empty(const kolo_mpsc *queue)

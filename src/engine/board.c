@@ -26,7 +26,7 @@ void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, kolo_publis
                           .transport = transport,
                           .publisher = publisher,
                           .bytes = ops->window_bytes(transport) - (window - bytes),
-                          .cell_lines = lines < UINT32_MAX ? (uint32_t)lines : UINT32_MAX};
+                          .cell_lines = (uint32_t)((lines < UINT32_MAX ? lines : UINT32_MAX) / 4 * 2)}; /* even */
     board->heap_bytes = ops->heap != NULL ? ops->heap_bytes(transport) : 0;
     for (int32_t r = 0; r < size; r++) {
         board->parts[r] = (char *)ops->window(transport, r) + window - bytes;
@@ -45,12 +45,12 @@ static uint32_t payload_at(int64_t bytes)
     return bytes <= KOLO_BOARD_LINE_BYTES - ROUND_BYTES ? ROUND_BYTES : KOLO_BOARD_LINE_BYTES;
 }
 
-/* How many cells of so many lines a slot gets; 0: there is no room for them. None takes more than a part of what is left,
- * so that small tensors find room behind large ones. Short ones stay in the nearest cache; and the last ones have so many
- * tensors before them that the others' caches let go of each by themselves. */
+/* How many cells of so many lines a slot gets in each half; 0: there is no room for them. None takes more than a part of
+ * what is left, so that small tensors find room behind large ones. Short ones stay in the nearest cache; and the last ones
+ * have so many tensors before them that the others' caches let go of each by themselves. */
 static uint32_t cells_for(const kolo_board *board, uint32_t lines)
 {
-    enum { LEAST = 2, SHARE = 8, SHORT_LINES = 2048 / KOLO_BOARD_LINE_BYTES };
+    enum { LEAST = 1, SHARE = 8, SHORT_LINES = 2048 / KOLO_BOARD_LINE_BYTES };
     uint32_t left = board->cell_lines - board->cell_lines_used, room = (left + SHARE - 1) / SHARE, count = LEAST;
     if (count * lines > room)
         return 0;
@@ -78,7 +78,8 @@ static bool find_cells(kolo_board *board, int64_t bytes, kolo_cells *cells)
         return false;
     if (lines > 1)
         board->cell_lines_used += board->cell_lines_used % 2;
-    *cells = (kolo_cells){.at = board->cell_lines_used, .lines = (uint16_t)lines, .count = (uint16_t)count};
+    *cells = (kolo_cells){
+        .at = board->cell_lines_used, .lines = (uint16_t)lines, .count = (uint16_t)count, .half = board->cell_lines};
     board->cell_lines_used += lines * count;
     return true;
 }

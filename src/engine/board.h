@@ -13,7 +13,8 @@
  * others' caches have let go meanwhile is written sooner.
  *
  * Cells are as long as their tensors, and lie one after another in the order in which the slots are agreed on, the same
- * on all ranks: as many small tensors as a model has travel this way, and who reads them reads on.
+ * on all ranks: as many small tensors as a model has travel this way, and who reads them reads on. Those of even rounds lie apart
+ * from those of odd ones, and so do the cards: what comes next in memory is what is read next, not what a peer writes next.
  *
  * Which way an operation goes is agreed with its slot. A rank that disagrees about the operation (another shape, say),
  * or whose tensor does not lie in its heap, reports to the root instead, and leaves word of that where its post would
@@ -37,7 +38,7 @@ enum {
     KOLO_BOARD_CARDS_BYTES = 2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES,
     KOLO_BOARD_CELLS_LEAST = 512 * 1024, /* bytes for cells, or there is no board */
     KOLO_BOARD_RING_LINES =
-        1024 * 1024 / KOLO_BOARD_LINE_BYTES, /* of a slot's cells: twice what a core's caches hold */
+        512 * 1024 / KOLO_BOARD_LINE_BYTES, /* of a slot's cells in a half: both are twice what a core's caches hold */
 };
 
 /* One contiguous tensor. input == output: in place. count is that of the whole tensor: of the input of a
@@ -51,11 +52,13 @@ typedef struct kolo_piece {
 
 typedef enum kolo_way { KOLO_WAY_ORDER, KOLO_WAY_VALUE, KOLO_WAY_PLACE } kolo_way;
 
-/* A slot's cells, one behind another, which its rounds take in turns; no lines: it has none yet. */
+/* A slot's cells, one behind another, which every other round takes in turns; and as many in the other half of the board for
+ * the rounds between. No lines: it has none yet. */
 typedef struct kolo_cells {
     uint32_t at;
     uint16_t lines; /* of one */
-    uint16_t count; /* a power of two */
+    uint16_t count; /* in each half; a power of two */
+    uint32_t half;  /* lines of a half */
 } kolo_cells;
 
 /* One round of one slot. */
@@ -64,6 +67,7 @@ typedef struct kolo_post {
     uint32_t slot;
     uint32_t cell; /* VALUE: the line where it begins */
     uint64_t round;
+    uint64_t burst; /* PLACE: what its card tells of that (burst.h) */
 } kolo_post;
 
 typedef struct kolo_board {
@@ -71,9 +75,9 @@ typedef struct kolo_board {
     kolo_publisher *publisher;
     const kolo_transport_ops *ops;
     kolo_transport *transport;
-    size_t bytes;      /* of each rank's part: half of its window, to the end */
-    size_t heap_bytes; /* 0: there are none */
-    uint32_t cell_lines, cell_lines_used;
+    size_t bytes;                             /* of each rank's part: half of its window, to the end */
+    size_t heap_bytes;                        /* 0: there are none */
+    uint32_t cell_lines, cell_lines_used;     /* of each half */
     char *parts[KOLO_BOARD_RANKS_MAX];        /* per rank: cards, then cells */
     uint64_t *counters[KOLO_BOARD_RANKS_MAX]; /* per rank: how many places it has posted, ever */
     uint64_t *broken[KOLO_BOARD_RANKS_MAX];   /* per rank: its job is, and its tensors may be anything by now */

@@ -118,7 +118,7 @@ bool kolo_call_awaits(const kolo_call *call)
 /* The engine's reference is there already. */
 static void take_over(kolo_engine *engine, const kolo_call *call, kolo_request *request)
 {
-    atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
+    kolo_engine_settle(engine, (size_t)-1);
     kolo_engine_take(engine, request);
     kolo_negotiation_adopt(&engine->negotiation, call->entry, request);
     request->post = kolo_entry_post(call->entry);

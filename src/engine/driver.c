@@ -89,6 +89,8 @@ static void sleep_until_change(kolo_driver *driver, kolo_request *request, int64
     if (request != NULL)
         atomic_store(&request->waited, 1);
     atomic_fetch_add(&driver->sleepers, 1);
+    atomic_fetch_add(&driver->sleeps, 1);
+    (void)kolo_engine_idle(driver->options.engine); /* what was settled before this was seen is seen from here on */
     uint32_t seen = atomic_load(&driver->change);
     if (!is_over(driver, request) && atomic_load(&driver->token) != 0) {
         int64_t now_ns = kolo_clock_now_ns();
@@ -203,13 +205,24 @@ void kolo_driver_do_not_rest(kolo_driver *driver)
 
 void kolo_driver_finished(kolo_driver *driver, const kolo_request *request)
 {
-    if ((request->flags & KOLO_NOTIFY_FD) != 0)
+    driver->rings |= (request->flags & KOLO_NOTIFY_FD) != 0;
+    driver->wakes |= atomic_load(&request->waited) != 0;
+}
+
+/* Who began to sleep while the step was at work may have been too late for the above to see, and too early to see the end of
+ * its request: so it is woken, too. */
+void kolo_driver_settled(kolo_driver *driver)
+{
+    uint32_t sleeps = atomic_load(&driver->sleeps);
+    if (driver->rings)
         kolo_driver_ring(driver->completion_fd);
-    if (atomic_load(&request->waited) != 0) {
+    if (driver->wakes || sleeps != driver->sleeps_seen) {
         atomic_fetch_add(&driver->change, 1);
         if (atomic_load(&driver->sleepers) > 0)
             kolo_driver_futex_wake(&driver->change);
     }
+    driver->sleeps_seen = sleeps;
+    driver->rings = driver->wakes = false;
 }
 
 int kolo_driver_completion_fd(const kolo_driver *driver)

@@ -73,8 +73,9 @@ int kolo_driver_step(kolo_driver *driver);
 /* The calling thread is inside a callback of a step, where nothing may wait. */
 bool kolo_driver_is_inside(const kolo_driver *driver);
 
-/* The engine's `finished` hook: wakes who waits. */
+/* The engine's hooks `finished` and `settled`: wake who waits. */
 void kolo_driver_finished(kolo_driver *driver, const kolo_request *request);
+void kolo_driver_settled(kolo_driver *driver);
 
 /* Counts completions of requests with KOLO_NOTIFY_FD; non-blocking, owned by the driver. */
 int kolo_driver_completion_fd(const kolo_driver *driver);

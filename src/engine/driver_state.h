@@ -32,6 +32,9 @@ struct kolo_driver {
     kolo_patience patience;                         /* of callers; the token's holder's */
     _Alignas(CACHE_LINE) _Atomic uint32_t sleepers; /* callers on the futex `change` */
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */
+    _Atomic uint32_t sleeps;                        /* on it, ever; */
+    uint32_t sleeps_seen;                           /* and at the end of the last step that finished something */
+    bool rings, wakes;                              /* at the end of this one: completion_fd, sleepers */
     _Alignas(CACHE_LINE) _Atomic uint32_t thread_state;
     _Atomic uint32_t summons; /* futex of the thread when ASIDE */
     _Atomic bool rests;       /* nobody summons it from ASIDE: it comes when no caller has driven for a while */

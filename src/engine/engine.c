@@ -36,30 +36,38 @@ void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_e
     if (request->posted)
         kolo_posted_drop(&engine->posted, request);
     engine->over++;
+    if (engine->options.finished != NULL)
+        engine->options.finished(engine->options.user, request);
     if (!engine->broken && kolo_negotiation_release(&engine->negotiation, request) != KOLO_OK)
         kolo_engine_break_with_last(engine);
     kolo_request_finish(request, error);
-    if (engine->options.finished != NULL)
-        engine->options.finished(engine->options.user, request);
     kolo_request_release(request);
 }
 
+void kolo_engine_settle(kolo_engine *engine, size_t over)
+{
+    size_t settled = atomic_load_explicit(&engine->settled, memory_order_relaxed) + over;
+    atomic_store_explicit(&engine->settled, settled, memory_order_seq_cst);
+}
+
+/* The end of a step. */
 static void settle_count(kolo_engine *engine)
 {
-    if (engine->over > 0)
-        atomic_fetch_sub_explicit(&engine->under_way, engine->over, memory_order_seq_cst);
+    if (engine->over == 0)
+        return;
+    kolo_engine_settle(engine, engine->over);
     engine->over = 0;
+    if (engine->options.settled != NULL)
+        engine->options.settled(engine->options.user);
 }
 
 bool kolo_engine_submit(kolo_engine *engine, kolo_request *request)
 {
     if (request->entry != NULL)
         kolo_entry_prefetch(request->entry);
-    kolo_request_retain(request);
-    atomic_fetch_add_explicit(&engine->under_way, 1, memory_order_seq_cst);
+    kolo_request_lend(request);
     if (kolo_mpsc_push(engine->queue, request))
         return true;
-    atomic_fetch_sub_explicit(&engine->under_way, 1, memory_order_seq_cst);
     kolo_request_release(request);
     return false;
 }
@@ -91,6 +99,7 @@ static int drain_queue(kolo_engine *engine)
         taken++;
         begin(engine, request);
     }
+    kolo_burst_publish(engine);
     return taken;
 }
 
@@ -103,6 +112,7 @@ void kolo_engine_accept(kolo_engine *engine, int64_t now_ns)
     for (size_t left = engine->options.queue_depth;
          left > 0 && !engine->broken && (request = kolo_mpsc_pop(engine->queue)) != NULL; left--)
         begin(engine, request);
+    kolo_burst_publish(engine);
     settle_count(engine);
 }
 
@@ -254,15 +264,21 @@ bool kolo_engine_awake(const kolo_engine *engine)
     return false;
 }
 
+/* Of those that were queued, or came another way, how many are not over. */
+static size_t under_way(const kolo_engine *engine)
+{
+    size_t settled = atomic_load_explicit(&engine->settled, memory_order_seq_cst);
+    return kolo_mpsc_pushed(engine->queue) - settled;
+}
+
 bool kolo_engine_idle(const kolo_engine *engine)
 {
-    return atomic_load_explicit(&engine->started, memory_order_acquire) == NULL &&
-           atomic_load_explicit(&engine->under_way, memory_order_seq_cst) == 0;
+    return atomic_load_explicit(&engine->started, memory_order_acquire) == NULL && under_way(engine) == 0;
 }
 
 bool kolo_engine_queued(const kolo_engine *engine)
 {
-    return atomic_load_explicit(&engine->under_way, memory_order_seq_cst) != engine->live_count;
+    return under_way(engine) != engine->live_count;
 }
 
 /* ---- life -------------------------------------------------------------------------------------------- */

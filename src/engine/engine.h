@@ -32,8 +32,10 @@ typedef struct kolo_engine_options {
     const kolo_algorithm *forced, *forced_broadcast; /* NULL: by price */
     /* A clock for comparing ways to copy, which changes no result: the engine decides nothing by it. May be NULL. */
     int64_t (*now_ns)(void);
-    /* A request is over; called by the step that finished it, after its callback. May be NULL. */
-    void (*finished)(void *user, kolo_request *request);
+    /* A request is about to be over: before its callback, and before anybody can see it. And: those of this step are. May be
+     * NULL. */
+    void (*finished)(void *user, const kolo_request *request);
+    void (*settled)(void *user);
     /* The configured value of KOLO_<name> for the transport, or NULL. May be NULL. */
     const char *(*option)(void *user, const char *name);
     /* Memory that the transport shares, before it has pages. May be NULL. */

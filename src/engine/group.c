@@ -62,20 +62,20 @@ static void flatten(const kolo_group_policy *policy, kolo_request *const *reques
     }
 }
 
-kolo_group *kolo_group_of_one(const kolo_group_policy *policy, kolo_request *request)
+kolo_group *kolo_group_of(const kolo_group_policy *policy, kolo_request *first, size_t count)
 {
-    const kolo_piece *piece = &request->pieces[0];
-    kolo_group *group = malloc(sizeof(*group) + sizeof(kolo_member));
+    kolo_group *group = malloc(sizeof(*group) + count * sizeof(kolo_member));
     if (group == NULL)
         return NULL;
     *group = (kolo_group){
-        .operation = request->operation,
-        .type = piece->type,
-        .association =
-            kolo_plan_association(request->operation.collective, piece_bytes(piece), policy->size, policy->is_shared),
-        .member_count = 1,
+        .operation = first->operation,
+        .type = first->pieces->type,
+        .association = kolo_plan_association(first->operation.collective, piece_bytes(first->pieces), policy->size,
+                                             policy->is_shared),
+        .member_count = count,
     };
-    group->members[0] = (kolo_member){.request = request, .piece = piece};
+    for (size_t i = 0; i < count; i++, first = first->next_posted)
+        group->members[i] = (kolo_member){.request = first, .piece = &first->pieces[0]};
     return group;
 }
 
@@ -86,7 +86,7 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
     const kolo_piece *piece = &request->pieces[0];
     if (piece->count == 0)
         return KOLO_OK;
-    if ((*first = kolo_group_of_one(policy, request)) == NULL)
+    if ((*first = kolo_group_of(policy, request, 1)) == NULL)
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a fusion group");
     (*first)->number = (*next_number)++;
     return KOLO_OK;

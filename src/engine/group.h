@@ -45,8 +45,9 @@ typedef struct kolo_group_policy {
 KOLO_NODISCARD kolo_status kolo_groups_form(const kolo_group_policy *policy, kolo_request *const *requests,
                                             size_t count, uint32_t *next_number, kolo_group **first);
 
-/* A group of the request's first tensor, which stands for all of them at places; NULL: no memory. */
-kolo_group *kolo_group_of_one(const kolo_group_policy *policy, kolo_request *request);
+/* A group of the first tensors, which stand for all of them at places, of so many requests that are posted one after another;
+ * NULL: no memory. */
+kolo_group *kolo_group_of(const kolo_group_policy *policy, kolo_request *first, size_t count);
 
 /* Memory that stays from group to group: grown, never shrunk, never freed in between (page faults would halve the
  * speed). */
@@ -97,7 +98,7 @@ typedef struct kolo_runner {
     const kolo_algorithm *algorithm;
     kolo_plan_key planned;
     int64_t *planned_slices; /* [0] < 0: there is none; NULL: no memory yet */
-    kolo_parts parts;        /* of the group, but not at places; */
+    kolo_parts parts;        /* of the group, but not of one at places with a list; */
     uintptr_t *tensors;      /* and where its tensors lie: inputs, outputs */
     size_t tensors_capacity;
     bool packed;
@@ -110,7 +111,8 @@ typedef struct kolo_runner {
     uint64_t **flags;   /* per rank: a line of flags */
     size_t window_bytes;
     uint64_t flag_base[KOLO_FLAG_COUNT];
-    uintptr_t *bases; /* inputs, then outputs, of all ranks; NULL until it works at places */
+    uintptr_t *bases; /* at places: inputs of all ranks, then outputs; NULL: it never was */
+    size_t bases_capacity;
 } kolo_runner;
 
 void kolo_runner_init(kolo_runner *runner);
@@ -123,6 +125,9 @@ KOLO_NODISCARD kolo_status kolo_runner_start(kolo_runner *runner, const kolo_run
 /* The same at places; its group is the caller's to set, and may be none. */
 KOLO_NODISCARD kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env,
                                                        const kolo_board *board, const kolo_placed *work);
+/* The same for a burst, at the places of its members. */
+KOLO_NODISCARD kolo_status kolo_runner_start_burst(kolo_runner *runner, const kolo_runner_env *env,
+                                                   const kolo_board *board, const kolo_group *group);
 /* After the executor finished well: results into the callers' memory, and ready for the next group. */
 void kolo_runner_finish(kolo_runner *runner);
 

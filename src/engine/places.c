@@ -194,6 +194,7 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
         own->input = offset_of(board, pieces->input);
         own->output = offset_of(board, pieces->output);
     }
+    own->burst = post->burst;
     uint64_t *counter = board->counters[board->rank];
     __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
@@ -211,7 +212,7 @@ static kolo_status refuse(int32_t rank)
 }
 
 kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                                  const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs)
+                                  const kolo_piece *piece, uintptr_t *inputs, uintptr_t *outputs, size_t stride)
 {
     size_t element_bytes = kolo_dtype_size(piece->type);
     for (int32_t rank = 0; rank < board->size; rank++) {
@@ -222,10 +223,19 @@ kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post
         if (!is_in_heap(board, input, extent.input.count, element_bytes) ||
             !is_in_heap(board, output, extent.output.count, element_bytes))
             return refuse(rank);
-        inputs[rank] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
-        outputs[rank] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
+        inputs[(size_t)rank * stride] = board->heaps[rank] + input - (uintptr_t)extent.input.offset * element_bytes;
+        outputs[(size_t)rank * stride] = board->heaps[rank] + output - (uintptr_t)extent.output.offset * element_bytes;
     }
     return KOLO_OK;
+}
+
+bool kolo_board_read_burst(const kolo_board *board, int32_t rank, const kolo_post *post, uint64_t *burst)
+{
+    const kolo_card *theirs = kolo_card_of(board, rank, post);
+    if (__atomic_load_n(&theirs->round, __ATOMIC_ACQUIRE) != post->round)
+        return false;
+    *burst = __atomic_load_n(&theirs->burst, __ATOMIC_RELAXED);
+    return true;
 }
 
 /* The list of one rank, which may write there at any time if it is broken: each place is read once, and checked. */

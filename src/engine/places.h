@@ -32,7 +32,9 @@ bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, cons
  * begin at round - 1. */
 KOLO_NODISCARD kolo_status kolo_board_read_place(const kolo_board *board, const kolo_post *post,
                                                  const kolo_operation *operation, const kolo_piece *piece,
-                                                 uintptr_t *inputs, uintptr_t *outputs);
+                                                 uintptr_t *inputs, uintptr_t *outputs, size_t stride);
+/* What the rank's card tells of its burst. False: the rank has not posted. */
+bool kolo_board_read_burst(const kolo_board *board, int32_t rank, const kolo_post *post, uint64_t *burst);
 /* The same of a group: its parts, with a row for each rank; valid until the next round's post. */
 KOLO_NODISCARD kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *post,
                                                   const kolo_piece *pieces, kolo_places *places,

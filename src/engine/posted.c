@@ -12,38 +12,54 @@
 
 /* ---- the list of those that are posted ---------------------------------------------------------------- */
 
+static void init_list(kolo_posted_list *list)
+{
+    *list = (kolo_posted_list){.end = &list->first};
+}
+
 void kolo_posted_init(kolo_posted *posted)
 {
     memset(posted, 0, sizeof(*posted));
-    posted->end = &posted->first;
+    init_list(&posted->values);
+    init_list(&posted->places);
+}
+
+static kolo_posted_list *list_of(kolo_posted *posted, const kolo_request *request)
+{
+    return request->post.way == KOLO_WAY_VALUE ? &posted->values : &posted->places;
 }
 
 void kolo_posted_add(kolo_posted *posted, kolo_request *request)
 {
+    kolo_posted_list *list = list_of(posted, request);
     request->posted = true;
     request->next_posted = NULL;
-    *posted->end = request;
-    posted->end = &request->next_posted;
+    *list->end = request;
+    list->end = &request->next_posted;
 }
 
-static void unlink_at(kolo_posted *posted, kolo_request **at)
+static void unlink_at(kolo_posted_list *list, kolo_request **at)
 {
     kolo_request *request = *at;
     *at = request->next_posted;
-    if (posted->end == &request->next_posted)
-        posted->end = at;
-    if (posted->gave_up == request)
-        posted->gave_up = NULL;
+    if (list->end == &request->next_posted)
+        list->end = at;
+    if (list->gave_up == request)
+        list->gave_up = NULL;
     request->posted = false;
 }
 
 void kolo_posted_drop(kolo_posted *posted, kolo_request *request)
 {
-    kolo_request **at = &posted->first;
+    kolo_posted_list *list = list_of(posted, request);
+    kolo_request **at = &list->first;
     while (*at != NULL && *at != request)
         at = &(*at)->next_posted;
-    if (*at != NULL)
-        unlink_at(posted, at);
+    if (*at == NULL)
+        return;
+    if (posted->unwritten == request)
+        posted->unwritten = request->next_posted;
+    unlink_at(list, at);
 }
 
 /* How many requests a pass finds open before it gives up. Ranks post in much the same order, so those behind are likely
@@ -53,27 +69,38 @@ enum { OPEN_LOOKS = 32 };
 /* One pass over the posted requests: from the oldest on, and, since ranks may post in another order after all, from
  * where the pass before gave up. */
 typedef struct pass {
+    kolo_posted_list *list;
     kolo_request *open; /* the one before where the pass is; NULL at the beginning */
     int looks;          /* left */
     bool resumed;
 } pass;
 
-/* The next request that everybody has posted, taken off the list; NULL at the end. */
-static kolo_request *next_complete(kolo_engine *engine, pass *p)
+/* Everybody has posted the request, or all of the burst that begins with it; what is no burst after all is none from here on. */
+static bool is_ready(kolo_engine *engine, kolo_request *request)
 {
-    kolo_posted *posted = &engine->posted;
+    if (request->post.burst != 0) {
+        kolo_burst_state state = kolo_burst_look(engine, request, false);
+        if (state != KOLO_BURST_DIFFERS)
+            return state == KOLO_BURST_AGREED;
+        kolo_burst_dissolve(request);
+    }
+    return kolo_board_is_complete(&engine->board, &request->post);
+}
+
+/* Where the next one is that is ready; NULL at the end. */
+static kolo_request **next_ready(kolo_engine *engine, pass *p)
+{
+    kolo_posted_list *list = p->list;
     for (;;) {
-        kolo_request **at = p->open != NULL ? &p->open->next_posted : &posted->first, *request = *at;
-        if (request != NULL && kolo_board_is_complete(&engine->board, &request->post)) {
-            unlink_at(posted, at);
-            return request;
-        }
-        if (request != NULL && p->looks-- > 0) {
-            p->open = request;
-        } else if (!p->resumed && request != NULL && posted->gave_up != NULL) {
-            *p = (pass){.open = posted->gave_up, .looks = OPEN_LOOKS, .resumed = true};
+        kolo_request **at = p->open != NULL ? &p->open->next_posted : &list->first;
+        if (*at != NULL && is_ready(engine, *at))
+            return at;
+        if (*at != NULL && p->looks-- > 0) {
+            p->open = kolo_burst_last(*at);
+        } else if (!p->resumed && *at != NULL && list->gave_up != NULL) {
+            *p = (pass){.list = list, .open = list->gave_up, .looks = OPEN_LOOKS, .resumed = true};
         } else {
-            posted->gave_up = request != NULL ? p->open : NULL;
+            list->gave_up = *at != NULL ? p->open : NULL;
             return NULL;
         }
     }
@@ -81,8 +108,13 @@ static kolo_request *next_complete(kolo_engine *engine, pass *p)
 
 bool kolo_posted_any_complete(const kolo_engine *engine)
 {
-    for (const kolo_request *request = engine->posted.first; request != NULL; request = request->next_posted)
+    const kolo_posted *posted = &engine->posted;
+    for (const kolo_request *request = posted->values.first; request != NULL; request = request->next_posted)
         if (kolo_board_is_complete(&engine->board, &request->post))
+            return true;
+    for (kolo_request *request = posted->places.first; request != NULL; request = kolo_burst_last(request)->next_posted)
+        if (request->post.burst != 0 ? kolo_burst_look(engine, request, true) != KOLO_BURST_OPEN
+                                     : kolo_board_is_complete(&engine->board, &request->post))
             return true;
     return false;
 }
@@ -112,36 +144,56 @@ static kolo_status no_memory(const kolo_request *request)
     return kolo_fail(KOLO_ERR_MEMORY, "no memory to begin '%s'", request->name);
 }
 
-kolo_status kolo_posted_attend(kolo_engine *engine, kolo_runner *runner, kolo_request *request)
+static void attend(kolo_engine *engine, kolo_runner *runner, kolo_group *group)
 {
-    kolo_group *group = kolo_group_of_one(&engine->policy, request);
-    if (group == NULL)
-        return no_memory(request);
-    request->running = true;
-    request->pieces_left = 1;
+    for (size_t i = 0; i < group->member_count; i++) {
+        group->members[i].request->running = true;
+        group->members[i].request->pieces_left = 1;
+    }
     runner->moved_ns = engine->now_ns;
     runner->warned = false;
     runner->group = group;
     *engine->at_places_end = runner;
     engine->at_places_end = &runner->next;
+}
+
+kolo_status kolo_posted_attend(kolo_engine *engine, kolo_runner *runner, kolo_request *request)
+{
+    kolo_group *group = kolo_group_of(&engine->policy, request, 1);
+    if (group == NULL)
+        return no_memory(request);
+    attend(engine, runner, group);
     return KOLO_OK;
 }
 
-static kolo_status start_at_places(kolo_engine *engine, kolo_request *request)
+static kolo_status start_runner(kolo_engine *engine, kolo_runner *runner, const kolo_group *group)
 {
+    const kolo_request *request = group->members[0].request;
+    if (group->member_count > 1)
+        return kolo_runner_start_burst(runner, &engine->env, &engine->board, group);
     const kolo_placed work = {.operation = &request->operation,
                               .pieces = request->pieces,
                               .post = request->post,
                               .places = request->entry->places};
+    return kolo_runner_start_at_places(runner, &engine->env, &engine->board, &work);
+}
+
+/* The request that is ready, or the burst that begins with it. */
+static kolo_status start_at_places(kolo_engine *engine, kolo_request **at)
+{
+    kolo_group *group = kolo_group_of(&engine->policy, *at, kolo_burst_count(*at));
     kolo_runner *runner = kolo_posted_take_runner(&engine->posted);
-    if (runner == NULL)
-        return no_memory(request);
-    kolo_status status = kolo_runner_start_at_places(runner, &engine->env, &engine->board, &work);
-    if (status == KOLO_OK)
-        status = kolo_posted_attend(engine, runner, request);
-    if (status != KOLO_OK)
-        kolo_posted_give_runner(&engine->posted, runner);
-    return status;
+    kolo_status status = group == NULL || runner == NULL ? no_memory(*at) : start_runner(engine, runner, group);
+    if (status != KOLO_OK) {
+        if (runner != NULL)
+            kolo_posted_give_runner(&engine->posted, runner);
+        free(group);
+        return status;
+    }
+    for (size_t i = 0; i < group->member_count; i++)
+        unlink_at(&engine->posted.places, at);
+    attend(engine, runner, group);
+    return KOLO_OK;
 }
 
 static void free_runner(kolo_engine *engine, kolo_runner **at)
@@ -182,33 +234,43 @@ void kolo_posted_fini(kolo_posted *posted)
 
 void kolo_posted_wake(kolo_engine *engine)
 {
+    kolo_burst_publish(engine);
     if (engine->posted.news)
         engine->env.ops->flags_changed(engine->env.transport);
     engine->posted.news = false;
 }
 
-static void begin_or_finish(kolo_engine *engine, kolo_request *request)
+static int work_values(kolo_engine *engine)
 {
-    if (request->post.way == KOLO_WAY_PLACE) {
-        if (start_at_places(engine, request) != KOLO_OK)
-            kolo_engine_break_with_last(engine);
-        return;
+    pass p = {.list = &engine->posted.values, .looks = OPEN_LOOKS};
+    kolo_request **at;
+    int events = 0;
+    for (; !engine->broken && (at = next_ready(engine, &p)) != NULL; events++) {
+        kolo_request *request = *at;
+        unlink_at(p.list, at);
+        kolo_board_read_value(&engine->board, &request->post, &request->operation, kolo_request_piece(request));
+        kolo_engine_finish(engine, request, NULL);
     }
-    kolo_board_read_value(&engine->board, &request->post, &request->operation, kolo_request_piece(request));
-    kolo_engine_finish(engine, request, NULL);
+    return events;
+}
+
+static int begin_places(kolo_engine *engine)
+{
+    pass p = {.list = &engine->posted.places, .looks = OPEN_LOOKS};
+    kolo_request **at;
+    int events = 0;
+    engine->posted.passes++;
+    for (; !engine->broken && (at = next_ready(engine, &p)) != NULL; events++)
+        if (start_at_places(engine, at) != KOLO_OK)
+            kolo_engine_break_with_last(engine);
+    return events;
 }
 
 /* Those who sleep are woken once for all that was posted, and only after the first look at the others' posts: waking
  * takes a full fence, which would keep that look waiting for the own posts to be through. */
 int kolo_posted_work(kolo_engine *engine)
 {
-    int events = 0;
-    kolo_request *done;
-    pass p = {.looks = OPEN_LOOKS};
-    while (!engine->broken && (done = next_complete(engine, &p)) != NULL) {
-        begin_or_finish(engine, done);
-        events++;
-    }
+    int events = work_values(engine) + begin_places(engine);
     kolo_posted_wake(engine);
     return events + work_at_places(engine);
 }
@@ -255,18 +317,34 @@ bool kolo_posted_is_private(void *user, const kolo_request *request)
     return !kolo_board_holds(&engine->board, &request->operation, request->pieces);
 }
 
+/* By place, after those whose turn it was before. */
+static bool post_now(kolo_engine *engine, kolo_request *request)
+{
+    const kolo_piece *piece = kolo_request_piece(request);
+    if (request->post.way == KOLO_WAY_PLACE) {
+        kolo_burst_publish(engine);
+        return kolo_board_write_place(&engine->board, &request->post, &request->operation, piece, request->serial,
+                                      &request->entry->places);
+    }
+    kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
+    return true;
+}
+
 bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request)
 {
     kolo_engine *engine = user;
     const kolo_piece *piece = kolo_request_piece(request);
-    request->post = kolo_entry_post(entry);
-    if (entry->way == KOLO_WAY_VALUE)
-        kolo_board_write_value(&engine->board, &request->post, &request->operation, piece);
-    else if (!kolo_board_write_place(&engine->board, &request->post, &request->operation, piece, request->serial,
-                                     &request->entry->places))
+    kolo_posted *posted = &engine->posted;
+    bool is_burst = entry->way == KOLO_WAY_PLACE && kolo_burst_takes(engine, request);
+    kolo_entry_set_post(entry, &request->post);
+    if (is_burst && !kolo_board_holds(&engine->board, &request->operation, piece))
         return false;
-    kolo_posted_add(&engine->posted, request);
-    engine->posted.news = true;
+    if (!is_burst && !post_now(engine, request))
+        return false;
+    kolo_posted_add(posted, request);
+    if (is_burst && posted->unwritten == NULL)
+        posted->unwritten = request;
+    posted->news = true;
     return true;
 }
 

@@ -5,11 +5,18 @@
 #include "engine/group.h"
 #include "engine/registry.h"
 
+/* Posted and not complete, the oldest first. */
+typedef struct kolo_posted_list {
+    kolo_request *first, **end;
+    kolo_request *gave_up; /* where the last pass over them did, NULL: nowhere */
+} kolo_posted_list;
+
 typedef struct kolo_posted {
-    kolo_request *first, **end; /* posted and not complete, the oldest first */
-    kolo_request *gave_up;      /* where the last pass over them did, NULL: nowhere */
-    bool news;                  /* something was posted, and nobody was woken for it yet */
-    kolo_runner *free;          /* runners that work on places, and do not now */
+    kolo_posted_list values, places;
+    kolo_request *unwritten; /* the first of `places` whose card is not; nor is any behind it: burst.h */
+    size_t passes;           /* over them */
+    bool news;               /* something was posted, and nobody was woken for it yet */
+    kolo_runner *free;       /* runners that work on places, and do not now */
 } kolo_posted;
 
 typedef struct kolo_engine kolo_engine;

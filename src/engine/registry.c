@@ -108,6 +108,7 @@ kolo_status kolo_registry_assign(kolo_registry *registry, kolo_entry *entry, uin
     entry->agreed = copy;
     kolo_places_forget(entry->places);
     entry->agreed_size = size;
+    entry->agreement++;
     entry->slot = slot;
     registry->slots[slot] = entry;
     return KOLO_OK;

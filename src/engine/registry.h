@@ -34,8 +34,9 @@ typedef struct kolo_entry {
     struct kolo_entry *next_watched; /* root: some reported, so that posts count as reports */
     kolo_places *places;             /* of a group that goes by place; or NULL */
     struct kolo_entry *next_found;   /* what was looked up after it the last time */
-    uint8_t *agreed;                 /* the description behind the slot */
+    uint8_t *agreed;                 /* the description behind the slot, */
     size_t agreed_size;
+    uint32_t agreement;        /* and which one that is, of its name: 1, 2, ... */
     kolo_request *head, *tail; /* own submissions in order; head is being negotiated or run */
     uint64_t round;            /* of head: operations on this name that are over, plus one */
     uint32_t slot;             /* KOLO_NO_SLOT until first agreed */
@@ -79,20 +80,38 @@ KOLO_NODISCARD kolo_status kolo_registry_assign(kolo_registry *registry, kolo_en
 /* The next slot nobody has; for the root. */
 uint32_t kolo_registry_free_slot(const kolo_registry *registry);
 
-/* The entry's round on the board. */
-static inline kolo_post kolo_entry_post(const kolo_entry *entry)
+/* The entry's round on the board. Field by field: a copy would read at once what was just stored in parts, for which it must
+ * wait until all stores before are through, those to the board, too. */
+static inline void kolo_entry_set_post(const kolo_entry *entry, kolo_post *post)
 {
     const kolo_cells *cells = &entry->cells;
-    uint32_t turn = (uint32_t)entry->round & (cells->count - 1u);
-    return (kolo_post){
-        .way = entry->way, .slot = entry->slot, .cell = cells->at + turn * cells->lines, .round = entry->round};
+    uint32_t half = (uint32_t)(entry->round & 1), turn = (uint32_t)(entry->round >> 1) & (cells->count - 1u);
+    post->way = entry->way;
+    post->slot = entry->slot;
+    post->cell = cells->at + turn * cells->lines + half * cells->half;
+    post->round = entry->round;
+    post->burst = 0;
 }
 
-/* The request is what was agreed on for its slot. */
-static inline bool kolo_entry_is_agreed(const kolo_entry *entry, const kolo_request *request)
+static inline kolo_post kolo_entry_post(const kolo_entry *entry)
 {
-    return entry->slot != KOLO_NO_SLOT && entry->agreed_size == request->description_size &&
-           memcmp(entry->agreed, request->description, request->description_size) == 0;
+    kolo_post post;
+    kolo_entry_set_post(entry, &post);
+    return post;
+}
+
+/* The request is what was agreed on for its slot; one that comes again is compared once. */
+static inline bool kolo_entry_is_agreed(const kolo_entry *entry, kolo_request *request)
+{
+    if (entry->slot == KOLO_NO_SLOT)
+        return false;
+    if (request->agreement == entry->agreement)
+        return true;
+    if (entry->agreed_size != request->description_size ||
+        memcmp(entry->agreed, request->description, request->description_size) != 0)
+        return false;
+    request->agreement = entry->agreement;
+    return true;
 }
 
 /* Calls fn for every entry. */

@@ -213,5 +213,5 @@ void kolo_request_finish(kolo_request *request, const kolo_error *error)
     atomic_store_explicit(&request->state, KOLO_REQUEST_FINISHING, memory_order_release);
     if (request->done != NULL)
         request->done(request->user, request, request->status);
-    atomic_store_explicit(&request->state, KOLO_REQUEST_DONE, memory_order_seq_cst);
+    atomic_store_explicit(&request->state, KOLO_REQUEST_DONE, memory_order_release);
 }

@@ -52,8 +52,9 @@ struct kolo_request {
     struct kolo_entry *entry; /* of its name, once taken from the queue */
     size_t pieces_left;
     bool running;
-    bool asked;  /* after the deadline: who is late? */
-    bool posted; /* on the board, as `post`, and not yet complete */
+    bool asked;         /* after the deadline: who is late? */
+    bool posted;        /* on the board, as `post`, and not yet complete */
+    uint32_t agreement; /* on its entry, that it was found to be the same as; 0: none */
     kolo_post post;
     struct kolo_request *next_posted;
     struct kolo_request *next_same_name;

@@ -311,10 +311,13 @@ kolo_status kolo_runner_start(kolo_runner *runner, const kolo_runner_env *env, k
 
 /* ---- at places ------------------------------------------------------------------------------------------- */
 
-static kolo_status reserve_bases(kolo_runner *runner, int32_t size)
+static kolo_status reserve_bases(kolo_runner *runner, int32_t size, size_t tensors)
 {
-    if (runner->bases == NULL)
-        runner->bases = malloc(2 * (size_t)size * sizeof(*runner->bases));
+    if (tensors > runner->bases_capacity) {
+        free(runner->bases);
+        runner->bases = malloc(2 * tensors * (size_t)size * sizeof(*runner->bases));
+        runner->bases_capacity = runner->bases != NULL ? tensors : 0;
+    }
     if (runner->flags == NULL)
         runner->flags = malloc((size_t)size * sizeof(*runner->flags));
     return runner->bases != NULL && runner->flags != NULL
@@ -337,7 +340,7 @@ static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const
     KOLO_TRY(kolo_parts_cut(&runner->parts));
     *slices = runner->parts.slices;
     uintptr_t *inputs = runner->bases, *outputs = runner->bases + env->size;
-    KOLO_TRY(kolo_board_read_place(board, &work->post, work->operation, work->pieces, inputs, outputs));
+    KOLO_TRY(kolo_board_read_place(board, &work->post, work->operation, work->pieces, inputs, outputs, 1));
     run->peer_input = inputs;
     run->peer_output = outputs;
     run->base[KOLO_BUFFER_INPUT] = inputs[env->rank];
@@ -345,33 +348,69 @@ static kolo_status locate(kolo_runner *runner, const kolo_runner_env *env, const
     return KOLO_OK;
 }
 
+/* Of all of a burst's tensors; the flags are those of the first. */
+static kolo_status locate_burst(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
+                                const kolo_group *group, kolo_execution *run)
+{
+    kolo_parts *parts = &runner->parts;
+    size_t tensors = group->member_count;
+    uintptr_t *inputs = runner->bases, *outputs = runner->bases + (size_t)env->size * tensors;
+    kolo_board_read_flags(board, &group->members[0].request->post, runner->flags);
+    KOLO_TRY(kolo_parts_begin(parts, tensors, env->size, false));
+    for (size_t i = 0; i < tensors; i++) {
+        const kolo_request *request = group->members[i].request;
+        kolo_parts_set(parts, i, request->pieces->count);
+        KOLO_TRY(kolo_board_read_place(board, &request->post, &request->operation, request->pieces, inputs + i,
+                                       outputs + i, tensors));
+    }
+    KOLO_TRY(kolo_parts_cut(parts));
+    kolo_rows rows = {.inputs = inputs, .outputs = outputs, .count = (size_t)env->size, .own = (size_t)env->rank};
+    run->parts = parts;
+    return kolo_parts_list(parts, rows, kolo_dtype_size(group->type));
+}
+
+/* What is left to say about `run`, and starts it. */
+static kolo_status start_located(kolo_runner *runner, const kolo_runner_env *env, const kolo_operation *operation,
+                                 const kolo_piece *piece, uint64_t round, const int64_t *slices, kolo_execution *run)
+{
+    run->schedule = &runner->schedule;
+    run->type = piece->type;
+    run->op = operation->op;
+    run->rank = env->rank;
+    run->size = env->size;
+    run->flags = runner->flags;
+    run->postscale = operation->postscale;
+    kolo_plan_key key = {.collective = operation->collective,
+                         .association = KOLO_ASSOCIATION_DIRECT,
+                         .root = operation->root,
+                         .element_bytes = kolo_dtype_size(piece->type),
+                         .shared_tensors = true};
+    KOLO_TRY(plan(runner, env, &key, slices));
+    run->around = goes_around(env, operation->collective, piece, slices);
+    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
+        run->flag_base[flag] = runner->flag_base[flag] = round - 1;
+    runner->packed = false;
+    return kolo_executor_start(&runner->executor, env->ops, env->transport, run);
+}
+
 kolo_status kolo_runner_start_at_places(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
                                         const kolo_placed *work)
 {
-    kolo_collective collective = work->operation->collective;
-    KOLO_TRY(reserve_bases(runner, env->size));
-    kolo_execution run = {
-        .schedule = &runner->schedule,
-        .type = work->pieces->type,
-        .op = work->operation->op,
-        .rank = env->rank,
-        .size = env->size,
-        .flags = runner->flags,
-        .postscale = work->operation->postscale,
-    };
+    kolo_execution run = {0};
     const int64_t *slices;
+    KOLO_TRY(reserve_bases(runner, env->size, 1));
     KOLO_TRY(locate(runner, env, board, work, &run, &slices));
-    kolo_plan_key key = {.collective = collective,
-                         .association = KOLO_ASSOCIATION_DIRECT,
-                         .root = work->operation->root,
-                         .element_bytes = kolo_dtype_size(run.type),
-                         .shared_tensors = true};
-    KOLO_TRY(plan(runner, env, &key, slices));
-    run.around = goes_around(env, collective, work->pieces, slices);
-    for (int flag = 0; flag < KOLO_FLAG_COUNT; flag++)
-        run.flag_base[flag] = runner->flag_base[flag] = work->post.round - 1;
-    runner->packed = false;
-    return kolo_executor_start(&runner->executor, env->ops, env->transport, &run);
+    return start_located(runner, env, work->operation, work->pieces, work->post.round, slices, &run);
+}
+
+kolo_status kolo_runner_start_burst(kolo_runner *runner, const kolo_runner_env *env, const kolo_board *board,
+                                    const kolo_group *group)
+{
+    kolo_execution run = {0};
+    KOLO_TRY(reserve_bases(runner, env->size, group->member_count));
+    KOLO_TRY(locate_burst(runner, env, board, group, &run));
+    return start_located(runner, env, &group->operation, group->members[0].piece, group->members[0].request->post.round,
+                         runner->parts.slices, &run);
 }
 
 void kolo_runner_finish(kolo_runner *runner)

@@ -4,6 +4,7 @@
 #define KOLO_ENGINE_STATE_H
 
 #include "base/mpsc.h"
+#include "engine/burst.h"
 #include "engine/control.h"
 #include "engine/engine.h"
 #include "engine/negotiate.h"
@@ -29,9 +30,10 @@ struct kolo_engine {
     uint32_t next_group;
     kolo_request *live;              /* every request taken from the queue and not over */
     _Atomic(kolo_request *) started; /* posted by its start (call.h), and not seen by a step yet */
-    uint64_t live_count;
-    _Atomic uint64_t under_way; /* submitted and not over, */
-    uint64_t over;              /* but for these, which the step takes off at its end */
+    size_t live_count;
+    _Atomic size_t
+        settled; /* of those that were queued: over, less those that came another way; the token's holder's, */
+    size_t over; /* but for these, which the step adds at its end */
     int64_t now_ns, deadline_ns, stall_check_ns;
     atomic_bool broken; /* set by the token's holder, read by anyone */
     bool leaving;
@@ -41,6 +43,8 @@ struct kolo_engine {
 /* engine.c: a request has come; and is over. */
 void kolo_engine_take(kolo_engine *engine, kolo_request *request);
 void kolo_engine_finish(kolo_engine *engine, kolo_request *request, const kolo_error *error);
+/* So many are over; or, if it is negative, have come that were not queued. */
+void kolo_engine_settle(kolo_engine *engine, size_t over);
 /* Moves the runner's group on; the runner is free when it is over. Returns how much happened. */
 int kolo_engine_work(kolo_engine *engine, kolo_runner *runner);
 /* The next runner that has a group, of either kind; after NULL: the first; NULL: none. */

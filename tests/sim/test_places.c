@@ -97,7 +97,7 @@ static cluster_options draw_timing(const job *work, kolo_rng *rng, bool has_heap
         .size = work->size,
         .seed = kolo_rng_next(rng),
         .chunk_bytes = 64 << kolo_rng_below(rng, 8),
-        .fusion_bytes = kolo_rng_below(rng, 3) == 0 ? 0 : 16384,
+        .fusion_bytes = (int64_t[]){0, 16384, 1 << 20}[kolo_rng_below(rng, 3)],
         .groups_in_flight = 1 + (int32_t)kolo_rng_below(rng, 3),
         .latency_max_ns = 1000 << kolo_rng_below(rng, 8),
         .window_bytes = 8 << 20,

@@ -23,11 +23,18 @@ static kolo_status swallow_control(kolo_transport *transport, int32_t peer, cons
 
 /* ---- the job ----------------------------------------------------------------------------------------------------- */
 
-static void on_finished(void *user, kolo_request *request)
+static void on_finished(void *user, const kolo_request *request)
 {
     job *j = user;
     if (j->driver != NULL)
         kolo_driver_finished(j->driver, request);
+}
+
+static void on_settled(void *user)
+{
+    job *j = user;
+    if (j->driver != NULL)
+        kolo_driver_settled(j->driver);
 }
 
 static void on_line(void *user, kolo_log_level level, const char *line)
@@ -54,6 +61,7 @@ void job_start(job *j, int32_t size, int64_t spin_ns)
                                    .fusion_bytes = 1 << 16,
                                    .model = KOLO_PRICE_MODEL_DEFAULT,
                                    .finished = on_finished,
+                                   .settled = on_settled,
                                    .user = j};
     assert_int_equal(kolo_engine_create(&options, &j->engine), KOLO_OK);
     kolo_transport *transport = NULL;

@@ -75,7 +75,7 @@ static kolo_status read_place(world *w, kolo_collective collective, int64_t coun
     operation.collective = collective;
     kolo_post post = {.way = KOLO_WAY_PLACE, .slot = 3, .round = 2};
     kolo_piece piece = {.count = count, .type = KOLO_DTYPE_FLOAT32};
-    return kolo_board_read_place(&w->boards[0], &post, &operation, &piece, inputs, outputs);
+    return kolo_board_read_place(&w->boards[0], &post, &operation, &piece, inputs, outputs, 1);
 }
 
 /* Bases are where element 0 would be. */
@@ -107,8 +107,7 @@ static void place__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
     world_init(&w, 3);
     for (int32_t r = 0; r < 3; r++)
         assert_true(post_at(&w, r, KOLO_ALLREDUCE, 4096, 8192, 10));
-    uint64_t *card =
-        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
+    uint64_t *card = (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + 3 * KOLO_BOARD_CARD_BYTES);
     assert_true(card[0] == 2 && card[1] == 4096 && card[2] == 8192);
     for (size_t i = 0; i < 2 * sizeof(wrong) / sizeof(wrong[0]); i++) {
         uint64_t *field = &card[1 + i % 2], kept = *field;
@@ -215,8 +214,7 @@ static void group__outside_of_a_heap_is_refused_and_its_rank_named(void **state)
     const kolo_parts *parts;
     world_init(&w, 2);
     assert_true(post_group(&w, 0, 2, 0, &places[0]) && post_group(&w, 1, 2, 0, &places[1]));
-    uint64_t *card =
-        (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + (3 * 2 + 0) * KOLO_BOARD_CARD_BYTES);
+    uint64_t *card = (uint64_t *)(void *)(w.windows[1] + WINDOW_BYTES - w.boards[1].bytes + 3 * KOLO_BOARD_CARD_BYTES);
     uint64_t *list = (uint64_t *)(void *)(w.heaps[1] + card[1]);
     const uint64_t wrong[] = {HEAP_BYTES - 8, HEAP_BYTES + 8, UINT64_MAX - 7, UINT64_C(1) << 63, 4};
     uint64_t *fields[] = {&card[1], &list[0], &list[1], &list[4], &list[5]};

@@ -1,0 +1,323 @@
+/* test_bursts.c - tensors in the ranks' heaps that are submitted together (engine/burst.h): as one group where all ranks submit
+ * the same together; one by one where orders, moments, or what may go together differ; and random programs. A failure of these
+ * prints the seed: SIM_SEED=n replays it, SIM_SEEDS=n runs more. */
+#include "sim/cluster.h"
+#include "sim/replay.h"
+
+#include "engine/state.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* COUNT: too long for values. */
+enum { RANKS_MAX = 5, TENSORS = 6, COUNT = 66000, SHORT = 300, EVENTS_MAX = 1000000, SEEDS = 120 };
+
+static cluster net;
+static float *shared[RANKS_MAX][TENSORS];
+static float private_data[RANKS_MAX][TENSORS][COUNT];
+static kolo_request *requests[RANKS_MAX][TENSORS]; /* NULL: not under way */
+static int64_t keys[RANKS_MAX][TENSORS];           /* of the round; */
+static int64_t counts[RANKS_MAX][TENSORS];
+static float *used[RANKS_MAX][TENSORS]; /* and where it is */
+
+static void begin_with(int32_t size, int64_t fusion_bytes, int64_t chunk_bytes)
+{
+    cluster_options options = {.size = size,
+                               .seed = 1,
+                               .chunk_bytes = chunk_bytes,
+                               .fusion_bytes = fusion_bytes,
+                               .window_bytes = 8 << 20,
+                               .heap_bytes = 4 << 20};
+    cluster_init(&net, &options);
+    for (int32_t r = 0; r < size; r++)
+        for (int t = 0; t < TENSORS; t++) {
+            shared[r][t] = cluster_alloc(&net, r, COUNT * sizeof(float));
+            assert_non_null(shared[r][t]);
+            requests[r][t] = NULL;
+            keys[r][t] = 0;
+        }
+}
+
+static float input_of(int64_t key, int32_t rank, int64_t index)
+{
+    return (float)(key % 100 + rank * 3 + index % 7);
+}
+
+static void submit_at(int32_t rank, int tensor, float *data, int64_t count, kolo_reduce_op op)
+{
+    char name[2] = {(char)('a' + tensor), '\0'};
+    for (int64_t i = 0; i < count; i++)
+        data[i] = input_of(keys[rank][tensor], rank, i);
+    cluster_tensor vector = cluster_vector(name, data, count);
+    vector.op = op;
+    used[rank][tensor] = data;
+    counts[rank][tensor] = count;
+    requests[rank][tensor] = cluster_submit(&net, rank, &vector);
+}
+
+static void submit(int32_t rank, char tensor)
+{
+    submit_at(rank, tensor - 'a', shared[rank][tensor - 'a'], COUNT, KOLO_SUM);
+}
+
+/* Queues tensors of these names, and takes one step. */
+static void submit_together(int32_t rank, const char *names)
+{
+    for (; *names != '\0'; names++)
+        submit(rank, *names);
+    kolo_engine_step(net.engines[rank], kolo_sim_now(net.sim));
+}
+
+static void expect_sum(int32_t rank, int tensor)
+{
+    const float *got = used[rank][tensor];
+    int64_t key = keys[rank][tensor]++;
+    cluster_expect_success(requests[rank][tensor]);
+    requests[rank][tensor] = NULL;
+    for (int64_t i = 0; i < counts[rank][tensor]; i += 13) {
+        float wanted = 0;
+        for (int32_t r = 0; r < net.size; r++)
+            wanted += input_of(key, r, i);
+        if (got[i] > wanted || got[i] < wanted)
+            fail_msg("rank %d, tensor %c, element %lld: %f, not %f", (int)rank, 'a' + tensor, (long long)i,
+                     (double)got[i], (double)wanted);
+    }
+}
+
+static void end_round(void)
+{
+    cluster_settle(&net, EVENTS_MAX);
+    for (int32_t r = 0; r < net.size; r++)
+        for (int t = 0; t < TENSORS; t++)
+            if (requests[r][t] != NULL)
+                expect_sum(r, t);
+    for (int32_t r = 0; r < net.size; r++)
+        assert_true(kolo_engine_idle(net.engines[r]));
+}
+
+/* Names get their slots, in this order. */
+static void begin(int32_t size)
+{
+    begin_with(size, 16 << 20, 1 << 20);
+    for (int32_t r = 0; r < size; r++)
+        submit_together(r, "abcdef");
+    end_round();
+}
+
+/* How many tensors the rank works on together; 0: on none. */
+static size_t together(int32_t rank)
+{
+    const kolo_runner *runner = kolo_engine_next_busy(net.engines[rank], NULL);
+    return runner != NULL ? runner->group->member_count : 0;
+}
+
+/* ---- the same everywhere ---------------------------------------------------------------------------------------- */
+
+static void burst__of_all_ranks_is_one_group(void **state)
+{
+    (void)state;
+    for (int32_t size = 2; size <= 4; size++) {
+        begin(size);
+        uint64_t messages = cluster_control_messages(&net);
+        for (int round = 0; round < 5; round++) {
+            for (int32_t r = 0; r < size; r++) {
+                assert_int_equal(together(r), 0);
+                submit_together(r, round % 2 == 0 ? "abcdef" : "dbf");
+            }
+            assert_int_equal(together(size - 1), round % 2 == 0 ? 6 : 3);
+            end_round();
+        }
+        assert_int_equal(cluster_control_messages(&net), messages);
+        cluster_fini(&net);
+    }
+}
+
+/* Divided as a whole: of two tensors, each rank works on one. */
+static void burst__is_divided_as_a_whole(void **state)
+{
+    (void)state;
+    begin(2);
+    submit_together(0, "ab");
+    submit_together(1, "ab"); /* its part is done, the last of it */
+    float sum = input_of(keys[0][1], 0, 1) + input_of(keys[0][1], 1, 1);
+    assert_true(shared[0][1][1] >= sum && shared[0][1][1] <= sum);
+    assert_true(shared[0][0][1] <= input_of(keys[0][0], 0, 1) &&
+                shared[1][0][COUNT - 1] <= input_of(keys[0][0], 1, COUNT - 1));
+    end_round();
+    cluster_fini(&net);
+}
+
+static void burst__is_no_larger_than_a_fused_group(void **state)
+{
+    (void)state;
+    begin_with(2, 2 * COUNT * sizeof(float), 1 << 20);
+    for (int round = 0; round < 2; round++) {
+        for (int32_t r = 0; r < 2; r++)
+            submit_together(r, "abcde");
+        assert_int_equal(together(1), round == 0 ? 0 : 2);
+        end_round();
+    }
+    cluster_fini(&net);
+    begin_with(2, 0, 1 << 20);
+    for (int round = 0; round < 2; round++) {
+        for (int32_t r = 0; r < 2; r++)
+            submit_together(r, "abcde");
+        assert_int_equal(together(1), round == 0 ? 0 : 1);
+        end_round();
+    }
+    cluster_fini(&net);
+}
+
+/* ---- not the same ----------------------------------------------------------------------------------------------- */
+
+/* Rank 0 submits `first` together, rank 1 what is between blanks. */
+static void differ(const char *first, const char *others)
+{
+    begin(2);
+    for (int turn = 0; turn < 2; turn++) { /* whoever is first */
+        if (turn == 0)
+            submit_together(0, first);
+        for (const char *at = others; *at != '\0';) {
+            char names[TENSORS + 1] = "";
+            size_t length = strcspn(at, " ");
+            memcpy(names, at, length);
+            submit_together(1, names);
+            at += length + (at[length] == ' ');
+        }
+        if (turn == 1)
+            submit_together(0, first);
+        assert_true(together(turn == 1 ? 0 : 1) <= 1);
+        end_round();
+    }
+    cluster_fini(&net);
+}
+
+static void bursts__that_differ_go_one_by_one(void **state)
+{
+    (void)state;
+    differ("abc", "acb");
+    differ("abc", "cba");
+    differ("abc", "ab c");
+    differ("abc", "a bc");
+    differ("abc", "c b a");
+    differ("ab", "a b");
+    differ("abcdef", "f abcde");
+    differ("abcdef", "bcdef a");
+}
+
+/* Who waits for one of a burst before it submits the others must get it. */
+static void burst__does_not_wait_for_the_rest_of_it(void **state)
+{
+    (void)state;
+    for (char name = 'a'; name <= 'f'; name++) {
+        begin(3);
+        submit_together(0, "abcdef");
+        for (int32_t r = 1; r < 3; r++)
+            submit_together(r, (char[]){name, '\0'});
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < 3; r++)
+            expect_sum(r, name - 'a');
+        for (int32_t r = 1; r < 3; r++)
+            for (char other = 'a'; other <= 'f'; other++)
+                if (other != name)
+                    submit(r, other);
+        end_round();
+        cluster_fini(&net);
+    }
+}
+
+/* The root decides about c, which has a private tensor or another shape on one rank; or c is of another operation everywhere. */
+static void burst__without_one_that_is_different(void **state)
+{
+    (void)state;
+    for (int kind = 0; kind < 3; kind++)
+        for (int32_t who = 0; who < 3; who++) {
+            begin(3);
+            for (int32_t r = 0; r < 3; r++) {
+                submit(r, 'a');
+                submit(r, 'b');
+                if (kind == 0)
+                    submit_at(r, 2, r == who ? private_data[r][2] : shared[r][2], COUNT, KOLO_SUM);
+                else if (kind == 1)
+                    submit_at(r, 2, shared[r][2], COUNT - 10, KOLO_SUM);
+                else
+                    submit_at(r, 2, shared[r][2], r == who ? COUNT - 10 : COUNT, KOLO_SUM);
+                submit_together(r, "def");
+            }
+            cluster_settle(&net, EVENTS_MAX);
+            for (int32_t r = 0; r < 3 && kind == 2; r++) {
+                cluster_expect_error(requests[r][2], KOLO_ERR_MISMATCH, "ranks disagree about 'c'");
+                requests[r][2] = NULL;
+            }
+            end_round();
+            cluster_fini(&net);
+        }
+}
+
+/* ---- random programs -------------------------------------------------------------------------------------------- */
+
+static size_t groups, single;
+
+/* Each rank submits each tensor once a round, mostly in the same order and together; some short, by value. */
+static void run_round(kolo_rng *rng, bool is_orderly)
+{
+    int next[RANKS_MAX] = {0}, order[RANKS_MAX][TENSORS], left = net.size * TENSORS;
+    for (int32_t r = 0; r < net.size; r++)
+        for (int t = 0; t < TENSORS; t++) {
+            int other = is_orderly ? t : (int)kolo_rng_below(rng, (uint64_t)t + 1);
+            order[r][t] = order[r][other];
+            order[r][other] = t;
+        }
+    while (left > 0) {
+        int32_t rank = (int32_t)kolo_rng_below(rng, (uint64_t)net.size);
+        int most = is_orderly ? TENSORS : 1 + (int)kolo_rng_below(rng, 4);
+        for (; most > 0 && next[rank] < TENSORS; most--, left--) {
+            int tensor = order[rank][next[rank]++];
+            float *data = kolo_rng_below(rng, 40) == 0 ? private_data[rank][tensor] : shared[rank][tensor];
+            submit_at(rank, tensor, data, tensor == 4 ? SHORT : COUNT - tensor, KOLO_SUM);
+        }
+        kolo_engine_step(net.engines[rank], kolo_sim_now(net.sim));
+        groups += together(rank) > 1;
+        single += together(rank) == 1;
+        for (uint64_t i = kolo_rng_below(rng, 3); i > 0; i--)
+            (void)cluster_event(&net);
+    }
+    end_round();
+}
+
+static void run_program(uint64_t seed)
+{
+    enum { ROUNDS = 4 };
+    kolo_rng rng = {.state = seed};
+    begin_with(2 + (int32_t)kolo_rng_below(&rng, RANKS_MAX - 1), 1 << (17 + kolo_rng_below(&rng, 6)),
+               1 << (12 + kolo_rng_below(&rng, 9)));
+    for (int round = 0; round < ROUNDS; round++)
+        run_round(&rng, kolo_rng_below(&rng, 2) == 0);
+    cluster_fini(&net);
+}
+
+static void random_programs__are_right(void **state)
+{
+    (void)state;
+    replay_seeds(SEEDS, run_program);
+    if (groups == 0 || single == 0)
+        fail_msg("%zu groups, %zu single tensors: not both", groups, single);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(burst__of_all_ranks_is_one_group),
+        cmocka_unit_test(burst__is_divided_as_a_whole),
+        cmocka_unit_test(burst__is_no_larger_than_a_fused_group),
+        cmocka_unit_test(bursts__that_differ_go_one_by_one),
+        cmocka_unit_test(burst__does_not_wait_for_the_rest_of_it),
+        cmocka_unit_test(burst__without_one_that_is_different),
+        cmocka_unit_test_teardown(random_programs__are_right, replay_tell),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
