@@ -99,10 +99,3 @@ size_t kolo_mpsc_pushed(const kolo_mpsc *queue)
 {
     return atomic_load_explicit(&queue->tail, memory_order_seq_cst);
 }
-
-bool kolo_mpsc_empty(const kolo_mpsc *queue)
-{
-    size_t position = atomic_load_explicit(&queue->head, memory_order_relaxed);
-    const cell *slot = &queue->cells[position & queue->mask];
-    return atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1;
-}

@@ -20,7 +20,5 @@ bool kolo_mpsc_push(kolo_mpsc *queue, void *item);
 void *kolo_mpsc_pop(kolo_mpsc *queue);
 /* How many were pushed, ever; an item counts before pop can answer it. Any thread; sequentially consistent. */
 size_t kolo_mpsc_pushed(const kolo_mpsc *queue);
-/* Whether pop would answer NULL; a hint to other threads than the consumer. */
-bool kolo_mpsc_empty(const kolo_mpsc *queue);
 
 #endif

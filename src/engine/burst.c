@@ -61,6 +61,7 @@ static size_t count_from(const kolo_engine *engine, const kolo_request *first)
 void kolo_burst_publish(kolo_engine *engine)
 {
     kolo_request *request = engine->broken ? NULL : engine->posted.unwritten;
+    engine->posted.news |= request != NULL;
     while (request != NULL) {
         size_t count = count_from(engine, request);
         uint64_t word = word_of_first(request->post.slot, count);

@@ -23,7 +23,7 @@ static void enter(kolo_driver *driver)
     uint32_t asleep = ASLEEP;
     if (atomic_load(&driver->thread_state) == ASLEEP &&
         atomic_compare_exchange_strong(&driver->thread_state, &asleep, RUNNING))
-        kolo_driver_ring(driver->thread_fd);
+        kolo_driver_ring(driver->thread_fd, 1);
 }
 
 /* It goes. What counts is a visit that left nothing under way. */
@@ -187,7 +187,7 @@ kolo_status kolo_driver_submit(kolo_driver *driver, kolo_request *request, bool 
     if (is_told)
         kolo_driver_do_not_rest(driver);
     if (atomic_load(&driver->caller_sleeps) != 0)
-        kolo_driver_ring(driver->caller_fd);
+        kolo_driver_ring(driver->caller_fd, 1);
     else if (!caller_drives && atomic_load(&driver->waiters) == 0)
         kolo_driver_wake_thread(driver);
     return KOLO_OK;
@@ -205,7 +205,7 @@ void kolo_driver_do_not_rest(kolo_driver *driver)
 
 void kolo_driver_finished(kolo_driver *driver, const kolo_request *request)
 {
-    driver->rings |= (request->flags & KOLO_NOTIFY_FD) != 0;
+    driver->completed += (request->flags & KOLO_NOTIFY_FD) != 0;
     driver->wakes |= atomic_load(&request->waited) != 0;
 }
 
@@ -214,15 +214,16 @@ void kolo_driver_finished(kolo_driver *driver, const kolo_request *request)
 void kolo_driver_settled(kolo_driver *driver)
 {
     uint32_t sleeps = atomic_load(&driver->sleeps);
-    if (driver->rings)
-        kolo_driver_ring(driver->completion_fd);
+    if (driver->completed > 0)
+        kolo_driver_ring(driver->completion_fd, driver->completed);
     if (driver->wakes || sleeps != driver->sleeps_seen) {
         atomic_fetch_add(&driver->change, 1);
         if (atomic_load(&driver->sleepers) > 0)
             kolo_driver_futex_wake(&driver->change);
     }
     driver->sleeps_seen = sleeps;
-    driver->rings = driver->wakes = false;
+    driver->completed = 0;
+    driver->wakes = false;
 }
 
 int kolo_driver_completion_fd(const kolo_driver *driver)
@@ -272,7 +273,7 @@ void kolo_driver_stop(kolo_driver *driver)
     if (!driver->thread_runs)
         return;
     atomic_store(&driver->stop, true);
-    kolo_driver_ring(driver->thread_fd);
+    kolo_driver_ring(driver->thread_fd, 1);
     atomic_fetch_add(&driver->summons, 1);
     kolo_driver_futex_wake(&driver->summons);
     pthread_join(driver->thread, NULL);

@@ -34,7 +34,8 @@ struct kolo_driver {
     _Atomic uint32_t change;                        /* a waited-for request is done, or the token became free */
     _Atomic uint32_t sleeps;                        /* on it, ever; */
     uint32_t sleeps_seen;                           /* and at the end of the last step that finished something */
-    bool rings, wakes;                              /* at the end of this one: completion_fd, sleepers */
+    uint64_t completed;                             /* in this one: to be counted on completion_fd at its end; */
+    bool wakes;                                     /* and somebody sleeps for one of them */
     _Alignas(CACHE_LINE) _Atomic uint32_t thread_state;
     _Atomic uint32_t summons; /* futex of the thread when ASIDE */
     _Atomic bool rests;       /* nobody summons it from ASIDE: it comes when no caller has driven for a while */
@@ -50,7 +51,7 @@ bool kolo_driver_sleep_armed(kolo_driver *driver, _Atomic uint32_t *flag, uint32
                              int64_t now_ns, int64_t limit_ns, bool release);
 void kolo_driver_futex_sleep(_Atomic uint32_t *word, uint32_t seen, int64_t timeout_ns);
 void kolo_driver_futex_wake(_Atomic uint32_t *word); /* all of them */
-void kolo_driver_ring(int fd);
+void kolo_driver_ring(int fd, uint64_t count);       /* adds so many to an eventfd */
 
 /* driver_call.c: does the rest of what was started and left to its waiter. True: it is over. */
 bool kolo_driver_end_started(kolo_driver *driver, kolo_request *request);

@@ -85,7 +85,7 @@ void kolo_driver_wake_thread(kolo_driver *driver)
     if (state == RUNNING || !atomic_compare_exchange_strong(&driver->thread_state, &state, RUNNING))
         return;
     if (state == ASLEEP) {
-        kolo_driver_ring(driver->thread_fd);
+        kolo_driver_ring(driver->thread_fd, 1);
     } else {
         atomic_fetch_add(&driver->summons, 1);
         kolo_driver_futex_wake(&driver->summons);

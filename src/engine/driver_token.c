@@ -27,10 +27,9 @@ void kolo_driver_futex_wake(_Atomic uint32_t *word)
     syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
-void kolo_driver_ring(int fd)
+void kolo_driver_ring(int fd, uint64_t count)
 {
-    uint64_t one = 1;
-    while (write(fd, &one, sizeof(one)) < 0 && errno == EINTR)
+    while (write(fd, &count, sizeof(count)) < 0 && errno == EINTR)
         continue;
 }
 

@@ -344,7 +344,7 @@ bool kolo_posted_post(void *user, const kolo_entry *entry, kolo_request *request
     kolo_posted_add(posted, request);
     if (is_burst && posted->unwritten == NULL)
         posted->unwritten = request;
-    posted->news = true;
+    posted->news |= !is_burst;
     return true;
 }
 

@@ -16,6 +16,10 @@
 /* COUNT: too long for values. */
 enum { RANKS_MAX = 5, TENSORS = 6, COUNT = 66000, SHORT = 300, EVENTS_MAX = 1000000, SEEDS = 120 };
 
+/* What is done with a tensor. */
+typedef enum kind { SUM, MAXIMUM, INTEGERS, HALVED, GROUP, KINDS } kind;
+static kind kinds[TENSORS]; /* in this round */
+
 static cluster net;
 static float *shared[RANKS_MAX][TENSORS];
 static float private_data[RANKS_MAX][TENSORS][COUNT];
@@ -39,6 +43,7 @@ static void begin_with(int32_t size, int64_t fusion_bytes, int64_t chunk_bytes)
             assert_non_null(shared[r][t]);
             requests[r][t] = NULL;
             keys[r][t] = 0;
+            kinds[t] = SUM;
         }
 }
 
@@ -47,13 +52,32 @@ static float input_of(int64_t key, int32_t rank, int64_t index)
     return (float)(key % 100 + rank * 3 + index % 7);
 }
 
-static void submit_at(int32_t rank, int tensor, float *data, int64_t count, kolo_reduce_op op)
+static void set(int tensor, float *data, int64_t index, float value)
+{
+    int32_t integer = (int32_t)value;
+    if (kinds[tensor] == INTEGERS)
+        memcpy(&data[index], &integer, sizeof(integer));
+    else
+        data[index] = value;
+}
+
+static float get(int tensor, const float *data, int64_t index)
+{
+    int32_t integer;
+    memcpy(&integer, &data[index], sizeof(integer));
+    return kinds[tensor] == INTEGERS ? (float)integer : data[index];
+}
+
+static void submit_at(int32_t rank, int tensor, float *data, int64_t count)
 {
     char name[2] = {(char)('a' + tensor), '\0'};
     for (int64_t i = 0; i < count; i++)
-        data[i] = input_of(keys[rank][tensor], rank, i);
+        set(tensor, data, i, input_of(keys[rank][tensor], rank, i));
     cluster_tensor vector = cluster_vector(name, data, count);
-    vector.op = op;
+    vector.op = kinds[tensor] == MAXIMUM ? KOLO_MAX : KOLO_SUM;
+    vector.type = kinds[tensor] == INTEGERS ? KOLO_DTYPE_INT32 : KOLO_DTYPE_FLOAT32;
+    vector.postscale = kinds[tensor] == HALVED ? 0.5 : 1;
+    vector.pieces = kinds[tensor] == GROUP ? 3 : 0;
     used[rank][tensor] = data;
     counts[rank][tensor] = count;
     requests[rank][tensor] = cluster_submit(&net, rank, &vector);
@@ -61,7 +85,7 @@ static void submit_at(int32_t rank, int tensor, float *data, int64_t count, kolo
 
 static void submit(int32_t rank, char tensor)
 {
-    submit_at(rank, tensor - 'a', shared[rank][tensor - 'a'], COUNT, KOLO_SUM);
+    submit_at(rank, tensor - 'a', shared[rank][tensor - 'a'], COUNT);
 }
 
 /* Queues tensors of these names, and takes one step. */
@@ -72,19 +96,24 @@ static void submit_together(int32_t rank, const char *names)
     kolo_engine_step(net.engines[rank], kolo_sim_now(net.sim));
 }
 
-static void expect_sum(int32_t rank, int tensor)
+static float wanted_of(int tensor, int64_t key, int64_t index)
 {
-    const float *got = used[rank][tensor];
+    float sum = 0;
+    for (int32_t r = 0; r < net.size; r++)
+        sum += input_of(key, r, index);
+    return kinds[tensor] == MAXIMUM ? input_of(key, net.size - 1, index) : kinds[tensor] == HALVED ? sum / 2 : sum;
+}
+
+static void expect_result(int32_t rank, int tensor)
+{
     int64_t key = keys[rank][tensor]++;
     cluster_expect_success(requests[rank][tensor]);
     requests[rank][tensor] = NULL;
     for (int64_t i = 0; i < counts[rank][tensor]; i += 13) {
-        float wanted = 0;
-        for (int32_t r = 0; r < net.size; r++)
-            wanted += input_of(key, r, i);
-        if (got[i] > wanted || got[i] < wanted)
-            fail_msg("rank %d, tensor %c, element %lld: %f, not %f", (int)rank, 'a' + tensor, (long long)i,
-                     (double)got[i], (double)wanted);
+        float got = get(tensor, used[rank][tensor], i), wanted = wanted_of(tensor, key, i);
+        if (got > wanted || got < wanted)
+            fail_msg("rank %d, tensor %c, element %lld: %f, not %f", (int)rank, 'a' + tensor, (long long)i, (double)got,
+                     (double)wanted);
     }
 }
 
@@ -94,7 +123,7 @@ static void end_round(void)
     for (int32_t r = 0; r < net.size; r++)
         for (int t = 0; t < TENSORS; t++)
             if (requests[r][t] != NULL)
-                expect_sum(r, t);
+                expect_result(r, t);
     for (int32_t r = 0; r < net.size; r++)
         assert_true(kolo_engine_idle(net.engines[r]));
 }
@@ -220,7 +249,7 @@ static void burst__does_not_wait_for_the_rest_of_it(void **state)
             submit_together(r, (char[]){name, '\0'});
         cluster_settle(&net, EVENTS_MAX);
         for (int32_t r = 0; r < 3; r++)
-            expect_sum(r, name - 'a');
+            expect_result(r, name - 'a');
         for (int32_t r = 1; r < 3; r++)
             for (char other = 'a'; other <= 'f'; other++)
                 if (other != name)
@@ -234,28 +263,91 @@ static void burst__does_not_wait_for_the_rest_of_it(void **state)
 static void burst__without_one_that_is_different(void **state)
 {
     (void)state;
-    for (int kind = 0; kind < 3; kind++)
+    for (int how = 0; how < 3; how++)
         for (int32_t who = 0; who < 3; who++) {
             begin(3);
             for (int32_t r = 0; r < 3; r++) {
                 submit(r, 'a');
                 submit(r, 'b');
-                if (kind == 0)
-                    submit_at(r, 2, r == who ? private_data[r][2] : shared[r][2], COUNT, KOLO_SUM);
-                else if (kind == 1)
-                    submit_at(r, 2, shared[r][2], COUNT - 10, KOLO_SUM);
+                if (how == 0)
+                    submit_at(r, 2, r == who ? private_data[r][2] : shared[r][2], COUNT);
+                else if (how == 1)
+                    submit_at(r, 2, shared[r][2], COUNT - 10);
                 else
-                    submit_at(r, 2, shared[r][2], r == who ? COUNT - 10 : COUNT, KOLO_SUM);
+                    submit_at(r, 2, shared[r][2], r == who ? COUNT - 10 : COUNT);
                 submit_together(r, "def");
             }
             cluster_settle(&net, EVENTS_MAX);
-            for (int32_t r = 0; r < 3 && kind == 2; r++) {
+            for (int32_t r = 0; r < 3 && how == 2; r++) {
                 cluster_expect_error(requests[r][2], KOLO_ERR_MISMATCH, "ranks disagree about 'c'");
                 requests[r][2] = NULL;
             }
             end_round();
             cluster_fini(&net);
         }
+}
+
+/* Rank 1 has reported b before, about which the root decides, and posts the others later. */
+static void burst__that_has_lost_a_member(void **state)
+{
+    (void)state;
+    for (int32_t loser = 0; loser < 2; loser++) {
+        int32_t other = 1 - loser;
+        begin(2);
+        submit_together(loser, "abc");
+        submit_together(loser, "def");
+        submit_at(other, 1, private_data[other][1], COUNT);
+        cluster_settle(&net, EVENTS_MAX);
+        for (int32_t r = 0; r < 2; r++)
+            expect_result(r, 1);
+        submit_together(other, "ac");
+        submit_together(other, "def");
+        assert_int_equal(together(other), 1);
+        end_round();
+        cluster_fini(&net);
+    }
+}
+
+/* Each by itself, or with its likes; again, which goes without the root. */
+static void burst__ends_where_other_work_begins(void **state)
+{
+    (void)state;
+    for (int other = SUM + 1; other < KINDS; other++)
+        for (int round = 0; round < 4; round++) {
+            if (round == 0)
+                begin(2);
+            for (int t = 0; t < TENSORS; t++)
+                kinds[t] = t == 2 || t == 3 ? (kind)other : SUM;
+            for (int32_t r = 0; r < 2; r++)
+                submit_together(r, round % 2 == 0 ? "abcdef" : "cadbef");
+            assert_true(round == 0 || together(1) <= 3); /* bef */
+            end_round();
+            if (round == 3)
+                cluster_fini(&net);
+        }
+}
+
+/* The next operation on a name waits for the one before, and is posted when that is over: whoever sleeps then is woken. */
+static void burst__of_names_that_come_twice(void **state)
+{
+    (void)state;
+    begin(2);
+    for (int32_t sleeper = 0; sleeper < 2; sleeper++) {
+        kolo_request *before[2][2];
+        for (int32_t r = 0; r < 2; r++)
+            for (int t = 0; t < 2; t++) {
+                submit(r, (char)('a' + t));
+                before[r][t] = requests[r][t];
+                keys[r][t]++;
+                submit_at(r, t, shared[r][t + 3], COUNT);
+            }
+        cluster_step(&net, sleeper);
+        end_round();
+        for (int32_t r = 0; r < 2; r++)
+            for (int t = 0; t < 2; t++)
+                cluster_expect_success(before[r][t]);
+    }
+    cluster_fini(&net);
 }
 
 /* ---- random programs -------------------------------------------------------------------------------------------- */
@@ -266,6 +358,8 @@ static size_t groups, single;
 static void run_round(kolo_rng *rng, bool is_orderly)
 {
     int next[RANKS_MAX] = {0}, order[RANKS_MAX][TENSORS], left = net.size * TENSORS;
+    for (int t = 0; t < TENSORS && kolo_rng_below(rng, 3) == 0; t++)
+        kinds[t] = (kind)(kolo_rng_below(rng, 2) * kolo_rng_below(rng, KINDS));
     for (int32_t r = 0; r < net.size; r++)
         for (int t = 0; t < TENSORS; t++) {
             int other = is_orderly ? t : (int)kolo_rng_below(rng, (uint64_t)t + 1);
@@ -278,7 +372,7 @@ static void run_round(kolo_rng *rng, bool is_orderly)
         for (; most > 0 && next[rank] < TENSORS; most--, left--) {
             int tensor = order[rank][next[rank]++];
             float *data = kolo_rng_below(rng, 40) == 0 ? private_data[rank][tensor] : shared[rank][tensor];
-            submit_at(rank, tensor, data, tensor == 4 ? SHORT : COUNT - tensor, KOLO_SUM);
+            submit_at(rank, tensor, data, tensor == 4 ? SHORT : COUNT - tensor);
         }
         kolo_engine_step(net.engines[rank], kolo_sim_now(net.sim));
         groups += together(rank) > 1;
@@ -317,6 +411,9 @@ int main(void)
         cmocka_unit_test(bursts__that_differ_go_one_by_one),
         cmocka_unit_test(burst__does_not_wait_for_the_rest_of_it),
         cmocka_unit_test(burst__without_one_that_is_different),
+        cmocka_unit_test(burst__that_has_lost_a_member),
+        cmocka_unit_test(burst__ends_where_other_work_begins),
+        cmocka_unit_test(burst__of_names_that_come_twice),
         cmocka_unit_test_teardown(random_programs__are_right, replay_tell),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

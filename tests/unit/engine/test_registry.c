@@ -73,6 +73,32 @@ static void assign__again_replaces_the_description(void **state)
     kolo_registry_fini(&registry);
 }
 
+static void is_agreed(kolo_entry *entry, kolo_request *request, bool expected)
+{
+    for (int i = 0; i < 2; i++) /* remembered the second time */
+        assert_int_equal(kolo_entry_is_agreed(entry, request), expected);
+}
+
+/* One that is prepared comes again after others of its name. */
+static void request__is_compared_with_what_is_agreed_now(void **state)
+{
+    (void)state;
+    kolo_registry registry;
+    kolo_registry_init(&registry);
+    kolo_entry *entry = kolo_registry_get(&registry, "t");
+    kolo_request *one = made_request(&(made_options){.count = 1}), *two = made_request(&(made_options){.count = 2});
+    is_agreed(entry, one, false);
+    for (int round = 0; round < 3; round++) {
+        kolo_request *now = round % 2 == 0 ? one : two;
+        assert_int_equal(kolo_registry_assign(&registry, entry, 0, now->description, now->description_size), KOLO_OK);
+        is_agreed(entry, one, now == one);
+        is_agreed(entry, two, now == two);
+    }
+    kolo_request_release(one);
+    kolo_request_release(two);
+    kolo_registry_fini(&registry);
+}
+
 static void assign__taken_or_unbounded_slot_is_refused(void **state)
 {
     (void)state;
@@ -139,6 +165,7 @@ int main(void)
         cmocka_unit_test(get__makes_an_entry_once),
         cmocka_unit_test(many_names__keep_their_slots),
         cmocka_unit_test(assign__again_replaces_the_description),
+        cmocka_unit_test(request__is_compared_with_what_is_agreed_now),
         cmocka_unit_test(assign__taken_or_unbounded_slot_is_refused),
         cmocka_unit_test(variants__gather_the_ranks_that_agree),
         cmocka_unit_test(variants__beyond_the_bound_are_not_kept),
