@@ -99,3 +99,10 @@ size_t kolo_mpsc_pushed(const kolo_mpsc *queue)
 {
     return atomic_load_explicit(&queue->tail, memory_order_seq_cst);
 }
+
+/* The head first: the tail is never behind it. */
+size_t kolo_mpsc_length(const kolo_mpsc *queue)
+{
+    size_t head = atomic_load_explicit(&queue->head, memory_order_acquire);
+    return atomic_load_explicit(&queue->tail, memory_order_relaxed) - head;
+}

@@ -67,7 +67,7 @@ typedef struct kolo_post {
     uint32_t slot;
     uint32_t cell; /* VALUE: the line where it begins */
     uint64_t round;
-    uint64_t burst; /* PLACE: what its card tells of that (burst.h) */
+    uint64_t burst; /* PLACE: what its card tells of that (burst.h); 0: it is alone */
 } kolo_post;
 
 typedef struct kolo_board {

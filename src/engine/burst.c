@@ -1,30 +1,9 @@
-/* burst.c - see burst.h. What a card tells of its burst is a word; 0: it is alone. */
+/* burst.c - see burst.h. */
 #include "engine/burst.h"
 
 #include "engine/state.h"
 
 #include <string.h>
-
-enum { SLOT_BITS = 24, COUNT_BITS = 16, COUNT_SHIFT = SLOT_BITS + COUNT_BITS };
-#define NEXT       (UINT64_C(1) << SLOT_BITS) /* the word of the next member is so much more */
-#define MASK(bits) ((UINT64_C(1) << (bits)) - 1)
-
-_Static_assert((int)KOLO_SLOTS_MAX <= 1 << SLOT_BITS && (int)KOLO_BURST_MOST < 1 << COUNT_BITS, "a word holds them");
-
-static uint64_t word_of_first(uint32_t slot, size_t count)
-{
-    return count > 1 ? (uint64_t)count << COUNT_SHIFT | slot : 0;
-}
-
-static size_t count_in(uint64_t word)
-{
-    return word == 0 ? 1 : (size_t)(word >> COUNT_SHIFT);
-}
-
-static bool is_first(uint64_t word)
-{
-    return (word >> SLOT_BITS & MASK(COUNT_BITS)) == 0;
-}
 
 /* ---- posting -------------------------------------------------------------------------------------------- */
 
@@ -46,14 +25,34 @@ static bool is_alike(const kolo_request *a, const kolo_request *b)
            memcmp(&a->operation.postscale, &b->operation.postscale, sizeof(double)) == 0;
 }
 
-static size_t count_from(const kolo_engine *engine, const kolo_request *first)
+/* The finisher of Vigna's splitmix64. */
+static uint64_t mix(uint64_t hash, uint64_t value)
 {
-    size_t count = 1;
+    hash += value + UINT64_C(0x9e3779b97f4a7c15);
+    hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
+    return hash ^ hash >> 31;
+}
+
+static uint64_t hash_with(uint64_t hash, const kolo_post *post)
+{
+    return mix(mix(hash, post->slot), post->round);
+}
+
+/* How many go together from here on, and their hash. */
+static uint32_t gather(const kolo_engine *engine, const kolo_request *first, uint64_t *hash)
+{
+    uint32_t count = 1;
     int64_t left = engine->options.fusion_bytes - bytes_of(first);
+    *hash = hash_with(0, &first->post);
     for (const kolo_request *next = first->next_posted;
-         next != NULL && count < KOLO_BURST_MOST && is_alike(first, next); next = next->next_posted, count++)
-        if ((left -= bytes_of(next)) < 0)
-            break;
+         next != NULL && count < KOLO_BURST_MOST && is_alike(first, next) && (left -= bytes_of(next)) >= 0;
+         next = next->next_posted, count++)
+        *hash = hash_with(*hash, &next->post);
+    if (count == 1)
+        *hash = 0;
+    else if (*hash == 0)
+        *hash = 1;
     return count;
 }
 
@@ -63,10 +62,13 @@ void kolo_burst_publish(kolo_engine *engine)
     kolo_request *request = engine->broken ? NULL : engine->posted.unwritten;
     engine->posted.news |= request != NULL;
     while (request != NULL) {
-        size_t count = count_from(engine, request);
-        uint64_t word = word_of_first(request->post.slot, count);
-        for (; count > 0; count--, word += word > 0 ? NEXT : 0, request = request->next_posted) {
-            request->post.burst = word;
+        uint64_t hash;
+        uint32_t count = gather(engine, request, &hash);
+        for (uint32_t i = 0; i < count; i++, request = request->next_posted) {
+            request->post.burst = hash;
+            request->burst_index = i;
+            request->burst_count = count;
+            request->burst_looks = 0;
             (void)kolo_board_write_place(&engine->board, &request->post, &request->operation, request->pieces, 0, NULL);
         }
     }
@@ -80,53 +82,54 @@ static kolo_burst_state look_at(const kolo_board *board, const kolo_post *post)
 {
     kolo_burst_state state = KOLO_BURST_AGREED;
     for (int32_t rank = 0; rank < board->size; rank++) {
-        uint64_t word;
+        uint64_t hash;
         if (rank == board->rank)
             continue;
-        if (!kolo_board_read_burst(board, rank, post, &word))
+        if (!kolo_board_read_burst(board, rank, post, &hash))
             state = KOLO_BURST_OPEN;
-        else if (word != post->burst)
+        else if (hash != post->burst)
             return KOLO_BURST_DIFFERS;
     }
     return state;
+}
+
+static bool is_member(const kolo_request *request, const kolo_request *first, uint32_t index)
+{
+    return request != NULL && request->post.burst == first->post.burst && request->burst_index == index;
 }
 
 /* Who is missing has posted none of them, as a rule; so one more is looked at then, each time another. A member that the
  * root has decided about is not in the list any more. */
-kolo_burst_state kolo_burst_look(const kolo_engine *engine, const kolo_request *first, bool thorough)
+kolo_burst_state kolo_burst_look(const kolo_engine *engine, kolo_request *first, bool thorough)
 {
-    uint64_t word = first->post.burst;
-    size_t count = count_in(word), another = engine->posted.passes % count;
-    kolo_burst_state state = is_first(word) ? KOLO_BURST_AGREED : KOLO_BURST_DIFFERS;
+    uint32_t another = thorough ? 0 : first->burst_looks++ % first->burst_count;
+    kolo_burst_state state = KOLO_BURST_AGREED;
     const kolo_request *request = first;
-    for (size_t i = 0; i < count && state != KOLO_BURST_DIFFERS; i++, word += NEXT, request = request->next_posted) {
-        if (request == NULL || request->post.burst != word)
+    for (uint32_t i = 0; i < first->burst_count; i++, request = request->next_posted) {
+        if (!is_member(request, first, i))
             return KOLO_BURST_DIFFERS;
-        if (state == KOLO_BURST_AGREED)
-            state = look_at(&engine->board, &request->post);
-        else if ((thorough || i == another) && look_at(&engine->board, &request->post) == KOLO_BURST_DIFFERS)
-            state = KOLO_BURST_DIFFERS;
+        if (state == KOLO_BURST_OPEN && !thorough && i != another)
+            continue;
+        kolo_burst_state seen = look_at(&engine->board, &request->post);
+        if (seen == KOLO_BURST_DIFFERS)
+            return seen;
+        if (seen == KOLO_BURST_OPEN)
+            state = seen;
     }
     return state;
-}
-
-size_t kolo_burst_count(const kolo_request *first)
-{
-    return count_in(first->post.burst);
 }
 
 kolo_request *kolo_burst_last(kolo_request *first)
 {
     kolo_request *last = first;
-    for (size_t i = count_in(first->post.burst); i > 1; i--)
+    for (uint32_t i = 1; first->post.burst != 0 && i < first->burst_count; i++)
         last = last->next_posted;
     return last;
 }
 
 void kolo_burst_dissolve(kolo_request *first)
 {
-    uint64_t word = first->post.burst;
-    for (kolo_request *request = first; request != NULL && word != 0 && request->post.burst == word;
-         request = request->next_posted, word += NEXT)
+    uint64_t hash = first->post.burst;
+    for (kolo_request *request = first; request != NULL && request->post.burst == hash; request = request->next_posted)
         request->post.burst = 0;
 }

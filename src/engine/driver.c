@@ -15,7 +15,7 @@
  */
 #define SLEEP_MAX_NS (100 * KOLO_NS_PER_MS)
 
-enum { ACCEPT_EVERY = 64 };
+enum { ACCEPT_AT = 64 };
 
 /* A caller comes to drive: the thread's arming will be used up, so it must not stay asleep on it. */
 static void enter(kolo_driver *driver)
@@ -159,14 +159,15 @@ kolo_status kolo_driver_wait(kolo_driver *driver, kolo_request *request, int64_t
                      kolo_request_title(request->name, title), (double)timeout_ns / 1e9);
 }
 
-/* A burst of submissions does not wait for its end, nor for the thread, which would have to share the core: now and
- * then the submitter takes the queue to the engine itself, many at a time. A thread with a core of its own does that
- * meanwhile. */
+/* A burst of submissions does not wait for its end, nor for the thread, which would have to share the core: when many
+ * are queued, the submitter takes them to the engine itself. On all ranks as many, as far as they do the same: what goes
+ * together there, is a group (burst.h). A thread with a core of its own does that meanwhile. */
 static void accept_burst(kolo_driver *driver)
 {
     uint32_t count = atomic_load_explicit(&driver->submitted, memory_order_relaxed) + 1;
     atomic_store_explicit(&driver->submitted, count, memory_order_relaxed);
-    if (count % ACCEPT_EVERY != 0 || driver->options.thread_spin_ns > 0 || !kolo_driver_take_token(driver))
+    if (driver->options.thread_spin_ns > 0 || kolo_engine_queue_length(driver->options.engine) < ACCEPT_AT ||
+        !kolo_driver_take_token(driver))
         return;
     kolo_engine_accept(driver->options.engine, kolo_clock_now_ns());
     kolo_driver_release_token(driver);

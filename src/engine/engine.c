@@ -72,6 +72,11 @@ bool kolo_engine_submit(kolo_engine *engine, kolo_request *request)
     return false;
 }
 
+size_t kolo_engine_queue_length(const kolo_engine *engine)
+{
+    return kolo_mpsc_length(engine->queue);
+}
+
 void kolo_engine_take(kolo_engine *engine, kolo_request *request)
 {
     link_live(engine, request);

@@ -62,6 +62,8 @@ void kolo_engine_set_readable(kolo_engine *engine, bool readable);
 /* Queues a request; the engine takes a reference of its own. False when the queue is full. Any thread. */
 KOLO_NODISCARD bool kolo_engine_submit(kolo_engine *engine, kolo_request *request);
 
+/* How many requests wait in the queue about now. Any thread. */
+size_t kolo_engine_queue_length(const kolo_engine *engine);
 /* Takes what is queued, and posts or reports it; no more, and nothing in a broken job, so that no callback is called. For
  * the token's holder, as a step. */
 void kolo_engine_accept(kolo_engine *engine, int64_t now_ns);

@@ -181,7 +181,7 @@ static kolo_status start_runner(kolo_engine *engine, kolo_runner *runner, const 
 /* The request that is ready, or the burst that begins with it. */
 static kolo_status start_at_places(kolo_engine *engine, kolo_request **at)
 {
-    kolo_group *group = kolo_group_of(&engine->policy, *at, kolo_burst_count(*at));
+    kolo_group *group = kolo_group_of(&engine->policy, *at, (*at)->post.burst != 0 ? (*at)->burst_count : 1);
     kolo_runner *runner = kolo_posted_take_runner(&engine->posted);
     kolo_status status = group == NULL || runner == NULL ? no_memory(*at) : start_runner(engine, runner, group);
     if (status != KOLO_OK) {
@@ -259,7 +259,7 @@ static int begin_places(kolo_engine *engine)
     pass p = {.list = &engine->posted.places, .looks = OPEN_LOOKS};
     kolo_request **at;
     int events = 0;
-    engine->posted.passes++;
+    kolo_burst_publish(engine); /* what has become the first of its name since */
     for (; !engine->broken && (at = next_ready(engine, &p)) != NULL; events++)
         if (start_at_places(engine, at) != KOLO_OK)
             kolo_engine_break_with_last(engine);

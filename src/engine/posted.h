@@ -14,7 +14,6 @@ typedef struct kolo_posted_list {
 typedef struct kolo_posted {
     kolo_posted_list values, places;
     kolo_request *unwritten; /* the first of `places` whose card is not; nor is any behind it: burst.h */
-    size_t passes;           /* over them */
     bool news;               /* something was posted, and nobody was woken for it yet */
     kolo_runner *free;       /* runners that work on places, and do not now */
 } kolo_posted;

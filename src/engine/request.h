@@ -56,6 +56,7 @@ struct kolo_request {
     bool posted;        /* on the board, as `post`, and not yet complete */
     uint32_t agreement; /* on its entry, that it was found to be the same as; 0: none */
     kolo_post post;
+    uint32_t burst_index, burst_count, burst_looks; /* where it is one of those: which, of how many; and looks so far */
     struct kolo_request *next_posted;
     struct kolo_request *next_same_name;
     struct kolo_request *live_prev, *live_next;

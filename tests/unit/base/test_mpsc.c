@@ -78,6 +78,7 @@ static void push__full(void **state)
             assert_true(kolo_mpsc_push(queue, item(i)));
         assert_false(kolo_mpsc_push(queue, item(99)));
         assert_false(kolo_mpsc_push(queue, item(99)));
+        assert_int_equal(kolo_mpsc_length(queue), capacities[c][1]);
         assert_ptr_equal(kolo_mpsc_pop(queue), item(1));
         assert_true(kolo_mpsc_push(queue, item(100)));
         assert_false(kolo_mpsc_push(queue, item(99)));
@@ -102,6 +103,7 @@ static void order__kept_over_many_rounds(void **state)
             assert_ptr_equal(got, item(++popped));
         assert_int_equal(pushed, popped);
         assert_int_equal(kolo_mpsc_pushed(queue), pushed);
+        assert_int_equal(kolo_mpsc_length(queue), 0);
     }
     kolo_mpsc_destroy(queue);
 }

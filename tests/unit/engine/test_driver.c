@@ -2,9 +2,11 @@
 #include "unit/engine/driven.h"
 
 #include "base/clock.h"
+#include "engine/driver_state.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -276,6 +278,61 @@ static void callback__that_fills_the_queue_gets_an_error(void **state)
     job_stop(&j);
 }
 
+/* ---- the end of a step -------------------------------------------------------------------------------------------- */
+
+/* Whoever sleeps for a request that has ended in the step is woken, and whoever began to sleep meanwhile; nobody else. The
+ * token is taken, so that nobody else drives. */
+static void settled__wakes_who_may_wait_for_what_has_ended(void **state)
+{
+    (void)state;
+    job j;
+    job_start(&j, 1, 0);
+    kolo_driver *driver = j.driver;
+    while (!kolo_driver_take_token(driver))
+        sched_yield();
+    kolo_request *request = made_request(&(made_options){.count = 1});
+    kolo_driver_settled(driver);
+    uint32_t before = atomic_load(&driver->change);
+    kolo_driver_finished(driver, request);
+    kolo_driver_settled(driver);
+    assert_int_equal(atomic_load(&driver->change), before);
+    atomic_store(&request->waited, 1);
+    kolo_driver_finished(driver, request);
+    kolo_driver_settled(driver);
+    assert_int_equal(atomic_load(&driver->change), before + 1);
+    atomic_store(&request->waited, 0);
+    atomic_fetch_add(&driver->sleeps, 1);
+    for (int i = 0; i < 2; i++) {
+        kolo_driver_finished(driver, request);
+        kolo_driver_settled(driver);
+        assert_int_equal(atomic_load(&driver->change), before + 2);
+    }
+    kolo_driver_release_token(driver);
+    kolo_request_release(request);
+    job_stop(&j);
+}
+
+static void settled__counts_all_that_have_ended(void **state)
+{
+    (void)state;
+    enum { ENDED = 3 };
+    job j;
+    uint64_t number = 0;
+    job_start(&j, 1, 0);
+    while (!kolo_driver_take_token(j.driver))
+        sched_yield();
+    kolo_request *request = made_request(&(made_options){.count = 1, .flags = KOLO_NOTIFY_FD});
+    for (int i = 0; i < ENDED; i++)
+        kolo_driver_finished(j.driver, request);
+    kolo_driver_settled(j.driver);
+    kolo_driver_settled(j.driver);
+    assert_int_equal(read(kolo_driver_completion_fd(j.driver), &number, sizeof(number)), sizeof(number));
+    assert_int_equal(number, ENDED);
+    kolo_driver_release_token(j.driver);
+    kolo_request_release(request);
+    job_stop(&j);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -283,6 +340,8 @@ int main(void)
         cmocka_unit_test(full_queue__is_driven_by_its_submitters),
         cmocka_unit_test(one_request__may_have_many_waiters),
         cmocka_unit_test(completion_fd__counts_what_asked_for_it),
+        cmocka_unit_test(settled__wakes_who_may_wait_for_what_has_ended),
+        cmocka_unit_test(settled__counts_all_that_have_ended),
         cmocka_unit_test(callback__may_submit),
         cmocka_unit_test(callback__must_not_wait),
         cmocka_unit_test(callback__that_fills_the_queue_gets_an_error),
