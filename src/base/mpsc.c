@@ -90,7 +90,7 @@ void *kolo_mpsc_pop(kolo_mpsc *queue)
     if (atomic_load_explicit(&slot->sequence, memory_order_acquire) != position + 1)
         return NULL;
     void *item = slot->item;
-    atomic_store_explicit(&queue->head, position + 1, memory_order_relaxed);
+    atomic_store_explicit(&queue->head, position + 1, memory_order_release);
     atomic_store_explicit(&slot->sequence, position + queue->mask + 1, memory_order_release);
     return item;
 }
@@ -100,7 +100,7 @@ size_t kolo_mpsc_pushed(const kolo_mpsc *queue)
     return atomic_load_explicit(&queue->tail, memory_order_seq_cst);
 }
 
-/* The head first: the tail is never behind it. */
+/* The head first: the tail is never behind it. More may be popped and pushed in between. */
 size_t kolo_mpsc_length(const kolo_mpsc *queue)
 {
     size_t head = atomic_load_explicit(&queue->head, memory_order_acquire);

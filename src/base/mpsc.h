@@ -20,7 +20,7 @@ bool kolo_mpsc_push(kolo_mpsc *queue, void *item);
 void *kolo_mpsc_pop(kolo_mpsc *queue);
 /* How many were pushed, ever; an item counts before pop can answer it. Any thread; sequentially consistent. */
 size_t kolo_mpsc_pushed(const kolo_mpsc *queue);
-/* How many are in it about now; a hint, to any thread. */
+/* How many are in it about now; a hint, to any thread: while others push and pop, it may be too high. */
 size_t kolo_mpsc_length(const kolo_mpsc *queue);
 
 #endif

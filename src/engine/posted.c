@@ -368,11 +368,12 @@ void kolo_posted_tell_report(void *user, const kolo_entry *entry)
     kolo_board_tell_report(&engine->board, &post);
 }
 
+/* This rank has, also where its card is about to be written. */
 uint64_t kolo_posted_arrived(void *user, const kolo_entry *entry)
 {
     const kolo_engine *engine = user;
     kolo_post post = kolo_entry_post(entry);
-    return kolo_board_arrived(&engine->board, &post);
+    return kolo_board_arrived(&engine->board, &post) | (uint64_t)entry->posted << engine->board.rank;
 }
 
 uint64_t kolo_posted_places(void *user)
