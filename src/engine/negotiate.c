@@ -249,11 +249,19 @@ static kolo_status child_describes(kolo_negotiation *negotiation, int32_t bit, c
     return contribute(negotiation, entry, bit);
 }
 
-static kolo_status child_asks(kolo_negotiation *negotiation, const char *name)
+/* Who asks has submitted the round it asks about; of one on the board, the root sees that, unless it is over meanwhile. */
+static bool is_over_for(const kolo_negotiation *negotiation, const kolo_entry *entry, int32_t child)
+{
+    int32_t rank = kolo_tree_child(negotiation->tree, negotiation->rank, child);
+    return entry->way != KOLO_WAY_ORDER &&
+           (negotiation->hooks.arrived(negotiation->hooks.user, entry) >> rank & 1) == 0;
+}
+
+static kolo_status child_asks(kolo_negotiation *negotiation, int32_t child, const char *name)
 {
     kolo_entry *entry = kolo_registry_find(&negotiation->registry, name);
     char missing[KOLO_MISSING_BYTES];
-    if (entry == NULL || entry->have == negotiation->all)
+    if (entry == NULL || entry->have == negotiation->all || is_over_for(negotiation, entry, child))
         return KOLO_OK; /* decided meanwhile */
     if (entry->have == 0 && entry->way == KOLO_WAY_ORDER)
         return entry->forwarded && negotiation->rank != 0 ? append_up(negotiation, entry, write_question) : KOLO_OK;
@@ -282,7 +290,7 @@ kolo_status kolo_negotiation_up(kolo_negotiation *negotiation, int32_t child, ko
         else if (up.kind == KOLO_UP_READY)
             status = child_ready(negotiation, child + 1, up.slot);
         else if (up.kind == KOLO_UP_EXPIRED)
-            status = child_asks(negotiation, up.name);
+            status = child_asks(negotiation, child, up.name);
         else
             status = child_describes(negotiation, child + 1, &up);
         kolo_up_fini(&up);
