@@ -1,9 +1,8 @@
 /* burst.c - see burst.h. */
 #include "engine/burst.h"
 
+#include "base/rng.h"
 #include "engine/state.h"
-
-#include <string.h>
 
 /* ---- posting -------------------------------------------------------------------------------------------- */
 
@@ -21,17 +20,13 @@ static int64_t bytes_of(const kolo_request *request)
 /* One executor can do both. */
 static bool is_alike(const kolo_request *a, const kolo_request *b)
 {
-    return a->pieces->type == b->pieces->type && a->operation.op == b->operation.op &&
-           memcmp(&a->operation.postscale, &b->operation.postscale, sizeof(double)) == 0;
+    return a->pieces->type == b->pieces->type && kolo_operation_is_alike(&a->operation, &b->operation);
 }
 
-/* The finisher of Vigna's splitmix64. */
 static uint64_t mix(uint64_t hash, uint64_t value)
 {
-    hash += value + UINT64_C(0x9e3779b97f4a7c15);
-    hash = (hash ^ hash >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    hash = (hash ^ hash >> 27) * UINT64_C(0x94d049bb133111eb);
-    return hash ^ hash >> 31;
+    kolo_rng rng = {.state = hash + value};
+    return kolo_rng_next(&rng);
 }
 
 static uint64_t hash_with(uint64_t hash, const kolo_post *post)

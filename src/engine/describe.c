@@ -45,6 +45,13 @@ static uint64_t read_varint(kolo_reader *reader)
     return 0;
 }
 
+bool kolo_operation_is_alike(const kolo_operation *a, const kolo_operation *b)
+{
+    return a->collective == b->collective && a->op == b->op &&
+           memcmp(&a->prescale, &b->prescale, sizeof(double)) == 0 &&
+           memcmp(&a->postscale, &b->postscale, sizeof(double)) == 0;
+}
+
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation)
 {
     uint8_t bytes[OPERATION_BYTES], *at = bytes;

@@ -24,6 +24,9 @@ static inline bool kolo_operation_scales_inputs(const kolo_operation *operation)
     return operation->prescale < 1.0 || operation->prescale > 1.0;
 }
 
+/* They do the same to each element: one schedule can do both, if it does so for tensors of one type. */
+bool kolo_operation_is_alike(const kolo_operation *a, const kolo_operation *b);
+
 /* Appends the operation, then each piece with kolo_describe_piece. The writer's ok tells whether it fits. */
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation);
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape);

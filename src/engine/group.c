@@ -4,7 +4,6 @@
 #include "base/error.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 static int64_t piece_bytes(const kolo_piece *piece)
 {
@@ -22,10 +21,8 @@ typedef struct batch {
 static bool same_work(const batch *all, size_t i, size_t j)
 {
     const kolo_operation *a = &all->members[i].request->operation, *b = &all->members[j].request->operation;
-    return a->collective == b->collective && a->op == b->op &&
-           all->members[i].piece->type == all->members[j].piece->type && all->associations[i] == all->associations[j] &&
-           memcmp(&a->prescale, &b->prescale, sizeof(double)) == 0 &&
-           memcmp(&a->postscale, &b->postscale, sizeof(double)) == 0;
+    return all->members[i].piece->type == all->members[j].piece->type && all->associations[i] == all->associations[j] &&
+           kolo_operation_is_alike(a, b);
 }
 
 /* The key of an item is the index of the first item with the same work: exact, and short to find, since a batch holds

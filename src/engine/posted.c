@@ -1,7 +1,7 @@
 /* posted.c - requests on the board: posted, complete, over.
  *
  *     post ──► by value: complete ──► folded ──► over
- *         └──► by place: complete ──► a runner works on all ranks' tensors ──► over
+ *         └──► by place: complete, or with it all of a burst (burst.h) ──► a runner works on all ranks' tensors ──► over
  *                    └── decided by the root instead: a group like others */
 #include "engine/state.h"
 
