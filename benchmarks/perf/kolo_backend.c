@@ -12,8 +12,6 @@ enum { NAME_BYTES = 48 };
 /* One tensor's operation, ready to be submitted any number of times. */
 typedef struct submission {
     kolo_args args;
-    int64_t input_count;  /* args.input.shape */
-    int64_t output_count; /* args.output.shape */
     char name[NAME_BYTES];
     kolo_request *request;
 } submission;
@@ -21,10 +19,13 @@ typedef struct submission {
 struct kolo_backend {
     kolo_context *ctx;
     perf_call call;
+    int64_t input_count;  /* the shape of each tensor's input */
+    int64_t output_count; /* and of its output */
     operation_fn operation;
     bool root_copies; /* a broadcast out of place, and this rank is its root */
     submission *tensors;
-    kolo_args *group; /* the tensors' args one after another, as a grouped call takes them */
+    kolo_args group;    /* all of them at once */
+    kolo_tensor *lists; /* its outputs, then its inputs: 2 * room */
     size_t room;
     int made; /* so many of the tensors have a prepared request: 1 for a whole group */
 };
@@ -67,7 +68,7 @@ static operation_fn operation_of(perf_op op)
     static const operation_fn operations[PERF_OP_COUNT] = {
         [PERF_ALLREDUCE] = kolo_allreduce,           [PERF_BROADCAST] = kolo_broadcast,
         [PERF_ALLGATHER] = kolo_allgather,           [PERF_BARRIER] = kolo_barrier,
-        [PERF_REDUCE_SCATTER] = kolo_reduce_scatter,
+        [PERF_REDUCE_SCATTER] = kolo_reduce_scatter, [PERF_GROUPED_ALLREDUCE] = kolo_allreduce,
     };
     return operations[op];
 }
@@ -92,14 +93,14 @@ static kolo_tensor vector_of(void *data, const int64_t *count, kolo_dtype dtype)
     return (kolo_tensor){.data = data, .device_type = KOLO_DEVICE_CPU, .ndim = 1, .dtype = dtype, .shape = count};
 }
 
-static void prepare_tensor(submission *tensor, const perf_call *call, int index)
+static void prepare_tensor(kolo_backend *self, int index)
 {
+    const perf_call *call = &self->call;
+    submission *tensor = &self->tensors[index];
     kolo_dtype dtype = dtype_of(call->type);
     size_t shift = (size_t)index * call->stride;
     tensor->args = (kolo_args)KOLO_ARGS_INIT;
     tensor->request = NULL;
-    tensor->input_count = call->op == PERF_ALLGATHER ? call->slice_count : call->count;
-    tensor->output_count = call->op == PERF_REDUCE_SCATTER && !call->in_place ? call->slice_count : call->count;
     /* The same name for the same buffer, whatever the size: a job knows a handful of tensors. */
     snprintf(tensor->name, sizeof tensor->name, "perf.%s.%s.%d", perf_op_name(call->op), call->in_place ? "in" : "out",
              index);
@@ -108,19 +109,40 @@ static void prepare_tensor(submission *tensor, const perf_call *call, int index)
     tensor->args.root = call->root;
     if (call->op == PERF_BARRIER)
         return;
-    tensor->args.output = vector_of(call->output + shift, &tensor->output_count, dtype);
+    tensor->args.output = vector_of(call->output + shift, &self->output_count, dtype);
     if (!call->in_place && call->op != PERF_BROADCAST)
-        tensor->args.input = vector_of(call->input + shift, &tensor->input_count, dtype);
+        tensor->args.input = vector_of(call->input + shift, &self->input_count, dtype);
+}
+
+/* All tensors as one operation, under the name of the first. */
+static void prepare_group(kolo_backend *self)
+{
+    const perf_call *call = &self->call;
+    kolo_tensor *inputs = self->lists + call->tensors;
+    for (int k = 0; k < call->tensors; k++) {
+        self->lists[k] = self->tensors[k].args.output;
+        inputs[k] = self->tensors[k].args.input;
+    }
+    self->group = self->tensors[0].args;
+    self->group.input = self->group.output = (kolo_tensor){0};
+    self->group.outputs = self->lists;
+    self->group.inputs = call->in_place ? NULL : inputs;
+    self->group.tensors = (size_t)call->tensors;
+}
+
+static bool is_grouped(perf_op op)
+{
+    return op == PERF_GROUPED_ALLREDUCE || op == PERF_PREPARED_GROUP;
 }
 
 static bool make_requests(kolo_backend *self)
 {
     const perf_call *call = &self->call;
-    bool grouped = call->op == PERF_PREPARED_GROUP;
+    bool grouped = is_grouped(call->op);
     int count = grouped ? 1 : call->tensors;
-    size_t each = grouped ? (size_t)call->tensors : 1;
     for (; self->made < count; self->made++) {
-        if (kolo_prepare(self->ctx, &self->group[self->made], each, &self->tensors[self->made].request) != KOLO_OK)
+        submission *one = &self->tensors[self->made];
+        if (kolo_prepare(self->ctx, grouped ? &self->group : &one->args, &one->request) != KOLO_OK)
             return kolo_backend_report(self->ctx, perf_op_name(call->op));
     }
     return true;
@@ -140,21 +162,23 @@ static bool prepare(void *opaque, const perf_call *call)
     if (count > self->room) {
         submission *tensors = realloc(self->tensors, count * sizeof *tensors);
         self->tensors = tensors != NULL ? tensors : self->tensors;
-        kolo_args *group = realloc(self->group, count * sizeof *group);
-        self->group = group != NULL ? group : self->group;
-        if (tensors == NULL || group == NULL) {
+        kolo_tensor *lists = realloc(self->lists, 2 * count * sizeof *lists);
+        self->lists = lists != NULL ? lists : self->lists;
+        if (tensors == NULL || lists == NULL) {
             fprintf(stderr, "kolo-perf: not enough memory for %zu tensors\n", count);
             return false;
         }
         self->room = count;
     }
     self->call = *call;
+    self->input_count = call->op == PERF_ALLGATHER ? call->slice_count : call->count;
+    self->output_count = call->op == PERF_REDUCE_SCATTER && !call->in_place ? call->slice_count : call->count;
     self->operation = operation_of(call->op);
     self->root_copies = call->op == PERF_BROADCAST && !call->in_place && kolo_rank(self->ctx) == call->root;
     for (int k = 0; k < call->tensors; k++)
-        prepare_tensor(&self->tensors[k], call, k);
-    for (int k = 0; k < call->tensors; k++)
-        self->group[k] = self->tensors[k].args;
+        prepare_tensor(self, k);
+    if (is_grouped(call->op))
+        prepare_group(self);
     return !is_prepared(call->op) || make_requests(self);
 }
 
@@ -198,13 +222,10 @@ static bool execute(void *opaque)
         for (int k = 0; k < call->tensors; k++)
             memcpy(call->output + (size_t)k * call->stride, call->input + (size_t)k * call->stride, bytes);
     }
-    if (call->op == PERF_GROUPED_ALLREDUCE) {
-        kolo_status status = kolo_grouped_allreduce(self->ctx, self->group, (size_t)call->tensors, NULL);
-        return status == KOLO_OK || kolo_backend_report(self->ctx, perf_op_name(call->op));
-    }
-    if (call->async || self->made > 0)
+    bool grouped = call->op == PERF_GROUPED_ALLREDUCE;
+    if ((call->async && !grouped) || self->made > 0)
         return execute_async(self);
-    if (self->operation(self->ctx, &self->tensors[0].args, NULL) != KOLO_OK)
+    if (self->operation(self->ctx, grouped ? &self->group : &self->tensors[0].args, NULL) != KOLO_OK)
         return kolo_backend_report(self->ctx, perf_op_name(call->op));
     return true;
 }
@@ -277,6 +298,6 @@ void kolo_backend_destroy(kolo_backend *self)
     if (self == NULL)
         return;
     free(self->tensors);
-    free(self->group);
+    free(self->lists);
     free(self);
 }

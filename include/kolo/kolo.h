@@ -99,28 +99,31 @@ enum {
     KOLO_NOTIFY_FD = 1 /* args.flags: count this request's completion on kolo_completion_fd() */
 };
 
-/* One operation. Zeroed except struct_size and the factors: use KOLO_ARGS_INIT. Copied by the call; the name and
- * shapes too. The tensors' memory belongs to Kolo from the call until completion: input may be read, output neither
+/* One operation. Zeroed except struct_size and the factors: use KOLO_ARGS_INIT. Copied by the call; the name,
+ * lists and shapes too. The tensors' memory belongs to Kolo from the call until completion: input may be read, output neither
  * read nor written. So no output may overlap other memory of an operation under way; inputs may overlap each other. Within
  * a call that is checked (KOLO_ERR_INVALID), between calls it is not: their results would be undefined. */
 typedef struct kolo_args {
     size_t struct_size;
-    const char *name;   /* identity across ranks, 1..255 bytes; NULL: by order of call */
-    kolo_tensor input;  /* data NULL: in place, the input is in output */
-    kolo_tensor output; /* must be given, except to a barrier */
-    kolo_reduce_op op;  /* all-reduce, reduce-scatter */
-    int32_t root;       /* broadcast */
-    double prescale;    /* inputs are multiplied by it (floating types; 1 otherwise) */
-    double postscale;   /* the result is multiplied by it (floating types; 1 otherwise) */
-    int64_t timeout_ns; /* deadline from now; 0: KOLO_TIMEOUT; < 0: none. When it passes, the job is broken: every
-                         * rank's operations fail with KOLO_ERR_TIMEOUT, naming who is late. To wait for less
-                         * without breaking anything: kolo_wait(request, timeout_ns). */
-    uint64_t flags;     /* KOLO_NOTIFY_FD */
-    kolo_done_fn done;  /* may be NULL */
+    const char *name;           /* identity across ranks, 1..255 bytes; NULL: by order of call */
+    kolo_tensor input;          /* data NULL: in place, the input is in output */
+    kolo_tensor output;         /* must be given, except to a barrier, and to an all-reduce of a list: */
+    const kolo_tensor *inputs;  /* each like input; NULL: all are in place */
+    const kolo_tensor *outputs; /* each like output; of any types */
+    size_t tensors;             /* how many there are of each, 1..4096; 0: no list, but the one tensor above */
+    kolo_reduce_op op;          /* all-reduce, reduce-scatter */
+    int32_t root;               /* broadcast */
+    double prescale;            /* inputs are multiplied by it (floating types; 1 otherwise) */
+    double postscale;           /* the result is multiplied by it (floating types; 1 otherwise) */
+    int64_t timeout_ns;         /* deadline from now; 0: KOLO_TIMEOUT; < 0: none. When it passes, the job is broken: every
+                                 * rank's operations fail with KOLO_ERR_TIMEOUT, naming who is late. To wait for less
+                                 * without breaking anything: kolo_wait(request, timeout_ns). */
+    uint64_t flags;             /* KOLO_NOTIFY_FD */
+    kolo_done_fn done;          /* may be NULL */
     void *user;
 } kolo_args;
 #ifdef __cplusplus
-#define KOLO_ARGS_INIT { sizeof(kolo_args), NULL, {}, {}, KOLO_SUM, 0, 1.0, 1.0, 0, 0, NULL, NULL }
+#define KOLO_ARGS_INIT { sizeof(kolo_args), NULL, {}, {}, NULL, NULL, 0, KOLO_SUM, 0, 1.0, 1.0, 0, 0, NULL, NULL }
 #else
 #define KOLO_ARGS_INIT { .struct_size = sizeof(kolo_args), .prescale = 1.0, .postscale = 1.0 }
 #endif
@@ -129,38 +132,33 @@ typedef struct kolo_args {
  * be freed by kolo_request_free(); if request is NULL they wait for completion instead, and answer its
  * status. Count 0 is legal. [any]
  *
- * allreduce       output = op over all ranks' inputs. input and output have the same count.
+ * allreduce       output = op over all ranks' inputs. input and output have the same count. Of one tensor, or of a list
+ *                 that starts and completes together (fused where types allow).
  * broadcast       output of every rank = root's output (in place; input is ignored).
  * reduce_scatter  input: count elements; output: this rank's slice of the reduction (kolo_slice(count, ...)).
  *                 In place (input.data NULL): output holds all count elements, and the slice lands at its offset.
  * allgather       output: count elements; input: this rank's slice of them. In place: the slice is already in
  *                 output at its offset. count needs not be divisible by the number of ranks.
  * barrier         completes when every rank has submitted it. args may be NULL.
- */
+ *
+ * Lists of tensors, and their shapes, must live until the call: a shape of KOLO_VECTOR dies with the block it is written in,
+ * so a loop that fills a list needs shapes of its own (kolo_vector). A call with a list that waits, has a name and no
+ * callback, and says the same as one before costs little more than the start of a prepared one: the first prepares it.
+ * Tensors are freed, and others passed, as one likes: the last two lists of a name are remembered (without strides; 64 in
+ * all), and no tensor is touched before a call lists it again. */
 KOLO_NODISCARD KOLO_API kolo_status kolo_allreduce(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 KOLO_NODISCARD KOLO_API kolo_status kolo_broadcast(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 KOLO_NODISCARD KOLO_API kolo_status kolo_reduce_scatter(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 KOLO_NODISCARD KOLO_API kolo_status kolo_allgather(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 KOLO_NODISCARD KOLO_API kolo_status kolo_barrier(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 
-/* An all-reduce of several tensors that start and complete together (fused where types allow). args[0] gives name, op,
- * factors, timeout, flags and callback for all; of the others only input and output count. 1 <= count <= 4096. Shapes
- * must live until the call: those of KOLO_VECTOR die with the block they are written in, so a loop that fills args needs
- * shapes of its own (kolo_vector). A call that waits, has a name and no callback, and says the same as one before
- * costs little more than the start of a prepared one: the first prepares it. Tensors are freed, and others passed, as one
- * likes: the last two sets of tensors of a name are remembered, of 64 groups in all, and none is touched before a call
- * names it again. [any] */
-KOLO_NODISCARD KOLO_API kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count,
-                                                           kolo_request **request);
-
-/* Makes a request for an all-reduce that is done again and again, as MPI_Allreduce_init does: of `count` tensors like
- * kolo_grouped_allreduce, or of one like kolo_allreduce, checked and described once. args[0].name must be given; by it
- * the ranks match, whether they prepared the operation or not; two requests of one name match in the order of their
- * starts. args and what they point to may go after the call, but not the tensors: their memory must stay what it is until
- * kolo_request_free, and is not to be given to kolo_free before. Nothing begins yet: before the first kolo_start, kolo_wait
- * and kolo_test answer KOLO_ERR_STATE. The deadline counts from each start, and the callback runs each time. [any] */
-KOLO_NODISCARD KOLO_API kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count,
-                                                 kolo_request **request);
+/* Makes a request for an all-reduce that is done again and again, as MPI_Allreduce_init does, checked and described once.
+ * args.name must be given; by it the ranks match, whether they prepared the operation or not; two requests of one name
+ * match in the order of their starts. args and what they point to may go after the call, but not the tensors: their memory
+ * must stay what it is until kolo_request_free, and is not to be given to kolo_free before. Nothing begins yet: before the
+ * first kolo_start, kolo_wait and kolo_test answer KOLO_ERR_STATE. The deadline counts from each start, and the callback
+ * runs each time. [any] */
+KOLO_NODISCARD KOLO_API kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, kolo_request **request);
 
 /* Starts a prepared operation; then kolo_wait or kolo_test tell when it is over, and it can be started again. KOLO_ERR_STATE
  * while it is under way, which it still is in its own callback; and when its context is gone. In a broken job kolo_wait
@@ -251,7 +249,6 @@ typedef struct kolo_api {
     kolo_status (*reduce_scatter)(kolo_context *ctx, const kolo_args *args, kolo_request **request);
     kolo_status (*allgather)(kolo_context *ctx, const kolo_args *args, kolo_request **request);
     kolo_status (*barrier)(kolo_context *ctx, const kolo_args *args, kolo_request **request);
-    kolo_status (*grouped_allreduce)(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request);
     void (*slice)(int64_t count, int32_t size, int32_t rank, int64_t *offset, int64_t *slice_count);
     kolo_status (*test)(kolo_request *request, int *done);
     kolo_status (*wait)(kolo_request *request, int64_t timeout_ns);
@@ -265,7 +262,7 @@ typedef struct kolo_api {
     const char *(*status_name)(kolo_status status);
     const char *(*status_text)(kolo_status status);
     const char *(*version)(void);
-    kolo_status (*prepare)(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request);
+    kolo_status (*prepare)(kolo_context *ctx, const kolo_args *args, kolo_request **request);
     kolo_status (*start)(kolo_request *request);
 } kolo_api;
 

@@ -11,119 +11,137 @@ enum { KEPT = 64, OF_A_NAME = 2 };
 struct kolo_again {
     struct kolo_again *next;
     kolo_request *request; /* one reference */
-    kolo_args first;       /* args[0]; its name may be gone, and is the request's */
-    size_t count;
-    kolo_tensor *inputs; /* NULL: all are in place */
-    kolo_tensor *outputs;
-    int64_t *dims; /* shape, and strides if any, of each output, and of the input behind it if there is one */
+    kolo_args args;        /* its name may be gone, and is the request's; its lists may be, too: */
+    int64_t words[];       /* of each output, then of each input: where it lies, its type, its shape */
 };
 
-/* ---- comparing -------------------------------------------------------------------------------------------------- */
+/* ---- what a list says -------------------------------------------------------------------------------------------- */
 
-/* What makes two tensors the same, but for their dimensions: shape and strides may lie somewhere else. */
-static inline bool is_like(const kolo_tensor *a, const kolo_tensor *b)
+/* As few words as tell a tensor from another: thousands are read in each call. */
+enum { ADDRESS, TYPE, SHAPE };
+
+static inline int64_t address_of(const kolo_tensor *tensor)
 {
-    return memcmp(a, b, offsetof(kolo_tensor, shape)) == 0 && (a->strides == NULL) == (b->strides == NULL) &&
-           a->byte_offset == b->byte_offset;
+    return tensor->data != NULL ? (int64_t)((uintptr_t)tensor->data + tensor->byte_offset) : 0;
 }
 
-/* *dims: what to compare with; then behind it. */
-static inline bool has_dims(const int64_t *numbers, int32_t ndim, const int64_t **dims)
+static inline int64_t type_of(const kolo_tensor *tensor)
 {
-    for (int32_t d = 0; d < ndim; d++)
-        if (numbers[d] != *(*dims)++)
-            return false;
-    return true;
+    uint32_t dtype;
+    _Static_assert(sizeof(dtype) == sizeof(tensor->dtype), "a type is four bytes");
+    memcpy(&dtype, &tensor->dtype, sizeof(dtype));
+    return (int64_t)((uint64_t)(uint32_t)tensor->ndim << 32 | dtype);
 }
 
-/* *dims: those of b; then behind them. */
-static inline bool is_same(const kolo_tensor *a, const kolo_tensor *b, const int64_t **dims)
+/* Its words, and what lies behind them; NULL: they are another's. */
+static inline const int64_t *match(const kolo_tensor *tensor, const int64_t *words)
 {
-    if (!is_like(a, b) || (a->ndim > 0 && a->shape == NULL) || !has_dims(a->shape, a->ndim, dims))
-        return false;
-    return a->strides == NULL || has_dims(a->strides, a->ndim, dims);
+    if (address_of(tensor) != words[ADDRESS] || type_of(tensor) != words[TYPE] || tensor->strides != NULL ||
+        tensor->device_type != KOLO_DEVICE_CPU || (tensor->ndim > 0 && tensor->shape == NULL))
+        return NULL;
+    for (int32_t d = 0; d < tensor->ndim; d++)
+        if (tensor->shape[d] != words[SHAPE + d])
+            return NULL;
+    return words + SHAPE + tensor->ndim;
 }
 
-/* All that one args says for the others. */
-static bool is_same_operation(const kolo_again *again, const kolo_args *args)
+static int64_t *write(const kolo_tensor *tensor, int64_t *words)
 {
-    size_t from = offsetof(kolo_args, op);
-    return args->name != NULL && strcmp(args->name, again->request->name) == 0 &&
-           memcmp((const char *)args + from, (const char *)&again->first + from, sizeof(*args) - from) == 0;
+    words[ADDRESS] = address_of(tensor);
+    words[TYPE] = type_of(tensor);
+    for (int32_t d = 0; d < tensor->ndim; d++)
+        words[SHAPE + d] = tensor->shape[d];
+    return words + SHAPE + tensor->ndim;
 }
 
-static bool are_same_tensors(const kolo_again *again, const kolo_args *args)
+static const int64_t *match_outputs(const kolo_args *args, const int64_t *words)
 {
-    enum { AHEAD = 8 }; /* a prefetch reads nothing, so it may lie behind the last one */
-    const int64_t *dims = again->dims;
-    for (size_t i = 0; i < again->count; i++) {
-        __builtin_prefetch(&args[i + AHEAD].output);
-        if (args[i].struct_size != sizeof(*args) || !is_same(&args[i].output, &again->outputs[i], &dims))
-            return false;
-        bool in_place = again->inputs == NULL || again->inputs[i].data == NULL;
-        if (in_place ? args[i].input.data != NULL : !is_same(&args[i].input, &again->inputs[i], &dims))
-            return false;
+    for (size_t i = 0; words != NULL && i < args->tensors; i++)
+        words = match(&args->outputs[i], words);
+    return words;
+}
+
+/* An input without data is in place: nothing else counts. */
+static const int64_t *match_inputs(const kolo_args *args, const int64_t *words)
+{
+    for (size_t i = 0; args->inputs != NULL && words != NULL && i < args->tensors; i++) {
+        const kolo_tensor *input = &args->inputs[i];
+        if (input->data != NULL)
+            words = match(input, words);
+        else
+            words = words[ADDRESS] == 0 ? words + 1 : NULL;
     }
-    return true;
+    return words;
 }
 
-static bool is_again(const kolo_again *again, const kolo_args *args, size_t count)
+static void write_all(const kolo_args *args, int64_t *words)
 {
-    return again->count == count && args->struct_size == sizeof(*args) && is_same_operation(again, args) &&
-           are_same_tensors(again, args);
+    for (size_t i = 0; i < args->tensors; i++)
+        words = write(&args->outputs[i], words);
+    for (size_t i = 0; args->inputs != NULL && i < args->tensors; i++) {
+        if (args->inputs[i].data != NULL)
+            words = write(&args->inputs[i], words);
+        else
+            *words++ = 0;
+    }
+}
+
+static size_t count_words(const kolo_args *args)
+{
+    size_t words = 0;
+    for (size_t i = 0; i < args->tensors; i++) {
+        words += SHAPE + (size_t)args->outputs[i].ndim;
+        if (args->inputs != NULL)
+            words += args->inputs[i].data != NULL ? SHAPE + (size_t)args->inputs[i].ndim : 1;
+    }
+    return words;
 }
 
 /* ---- one -------------------------------------------------------------------------------------------------------- */
 
+static bool is_same_part(const kolo_args *a, const kolo_args *b, size_t from, size_t to)
+{
+    return memcmp((const char *)a + from, (const char *)b + from, to - from) == 0;
+}
+
+/* All that args say of the operation: what stands before the lists, and behind them. */
+static bool is_same_operation(const kolo_again *again, const kolo_args *args)
+{
+    return args->name != NULL && strcmp(args->name, again->request->name) == 0 &&
+           is_same_part(args, &again->args, offsetof(kolo_args, input), offsetof(kolo_args, inputs)) &&
+           (args->inputs == NULL) == (again->args.inputs == NULL) &&
+           is_same_part(args, &again->args, offsetof(kolo_args, tensors), sizeof(*args));
+}
+
+static bool is_again(const kolo_again *again, const kolo_args *args)
+{
+    if (args->outputs == NULL || !is_same_operation(again, args))
+        return false;
+    return match_inputs(args, match_outputs(args, again->words)) != NULL;
+}
+
+/* What is remembered has no place for them. */
+static bool has_strides(const kolo_tensor *tensors, size_t count)
+{
+    for (size_t i = 0; tensors != NULL && i < count; i++)
+        if (tensors[i].strides != NULL)
+            return true;
+    return false;
+}
+
 bool kolo_again_is_possible(const kolo_args *args)
 {
-    return args->struct_size == sizeof(*args) && args->name != NULL && args->done == NULL && args->flags == 0;
+    return args->name != NULL && args->done == NULL && args->flags == 0 && !has_strides(args->outputs, args->tensors) &&
+           !has_strides(args->inputs, args->tensors);
 }
 
-static size_t count_dims(const kolo_tensor *tensor)
+kolo_again *kolo_again_make(const kolo_args *args, kolo_request *request)
 {
-    return (size_t)tensor->ndim * (tensor->strides != NULL ? 2 : 1);
-}
-
-static int64_t *copy_dims(int64_t *to, const kolo_tensor *tensor)
-{
-    for (int32_t d = 0; d < tensor->ndim; d++)
-        *to++ = tensor->shape[d];
-    for (int32_t d = 0; tensor->strides != NULL && d < tensor->ndim; d++)
-        *to++ = tensor->strides[d];
-    return to;
-}
-
-static void fill(kolo_again *again, const kolo_args *args)
-{
-    int64_t *dims = again->dims;
-    for (size_t i = 0; i < again->count; i++) {
-        again->outputs[i] = args[i].output;
-        dims = copy_dims(dims, &args[i].output);
-        if (again->inputs != NULL)
-            again->inputs[i] = args[i].input;
-        if (args[i].input.data != NULL)
-            dims = copy_dims(dims, &args[i].input);
-    }
-}
-
-kolo_again *kolo_again_make(const kolo_args *args, size_t count, kolo_request *request)
-{
-    size_t dims = 0;
-    bool in_place = true;
-    for (size_t i = 0; i < count; i++) {
-        in_place = in_place && args[i].input.data == NULL;
-        dims += count_dims(&args[i].output) + (args[i].input.data != NULL ? count_dims(&args[i].input) : 0);
-    }
-    size_t lists = in_place ? 1 : 2;
-    kolo_again *made = malloc(sizeof(*made) + lists * count * sizeof(kolo_tensor) + dims * sizeof(int64_t));
+    kolo_again *made = malloc(sizeof(*made) + count_words(args) * sizeof(int64_t));
     if (made == NULL)
         return NULL;
-    *made = (kolo_again){.request = request, .first = args[0], .count = count};
-    made->outputs = (kolo_tensor *)(void *)(made + 1);
-    made->inputs = in_place ? NULL : made->outputs + count;
-    made->dims = (int64_t *)(void *)(made->outputs + lists * count);
-    fill(made, args);
+    *made = (kolo_again){.request = request, .args = *args};
+    write_all(args, made->words);
     return made;
 }
 
@@ -166,11 +184,11 @@ static kolo_again *unlink_at(kolo_again **at)
     return again;
 }
 
-kolo_again *kolo_agains_take(kolo_agains *agains, const kolo_args *args, size_t count)
+kolo_again *kolo_agains_take(kolo_agains *agains, const kolo_args *args)
 {
     pthread_mutex_lock(&agains->lock);
     kolo_again **at = &agains->first;
-    while (*at != NULL && !is_again(*at, args, count))
+    while (*at != NULL && !is_again(*at, args))
         at = &(*at)->next;
     kolo_again *found = *at != NULL ? unlink_at(at) : NULL;
     pthread_mutex_unlock(&agains->lock);

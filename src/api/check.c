@@ -108,6 +108,38 @@ kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *ar
     return KOLO_OK;
 }
 
+/* ---- one tensor or many ---------------------------------------------------------------------------------- */
+
+kolo_status kolo_check_one(kolo_collective collective, const kolo_args *args)
+{
+    if (args->tensors == 0 && args->inputs == NULL && args->outputs == NULL)
+        return KOLO_OK;
+    if (collective != KOLO_ALLREDUCE)
+        return kolo_fail(KOLO_ERR_UNSUPPORTED,
+                         "args.inputs, outputs and tensors are for all-reduces; this operation takes one tensor");
+    return kolo_fail(KOLO_ERR_INVALID, "args.tensors is 0, but a list of tensors is set: say how many there are");
+}
+
+static bool is_set(const kolo_tensor *tensor)
+{
+    return tensor->data != NULL || tensor->dtype.bits != 0;
+}
+
+kolo_status kolo_check_list(const kolo_args *args)
+{
+    if (args->tensors > KOLO_PIECES_MAX)
+        return kolo_fail(KOLO_ERR_INVALID, "args.tensors is %zu; 1 to %d can be reduced at once", args->tensors,
+                         KOLO_PIECES_MAX);
+    if (args->outputs == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "args.tensors is %zu, but args.outputs is NULL", args->tensors);
+    if (is_set(&args->output) || is_set(&args->input))
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "args.tensors is %zu, and args.output or args.input is set, too: which one "
+                         "is to be reduced, the tensor or the list?",
+                         args->tensors);
+    return KOLO_OK;
+}
+
 /* ---- tensors ---------------------------------------------------------------------------------------------- */
 
 static kolo_status check_contiguous(const char *which, const kolo_tensor *tensor)
@@ -229,48 +261,48 @@ static inline bool is_plain(const kolo_tensor *tensor, kolo_dtype type, int64_t 
     return product <= INT64_MAX / ELEMENT_BYTES_MAX;
 }
 
-bool kolo_check_plain(const kolo_args *args, kolo_piece *piece)
+bool kolo_check_plain(const kolo_tensor *input, const kolo_tensor *output, kolo_piece *piece)
 {
     kolo_dtype type = kolo_dtype_of(piece->type);
     int64_t input_count;
-    if (!is_plain(&args->output, type, &piece->count))
+    if (!is_plain(output, type, &piece->count))
         return false;
-    piece->output = (char *)args->output.data + args->output.byte_offset;
+    piece->output = (char *)output->data + output->byte_offset;
     piece->input = piece->output;
-    if (args->input.data == NULL)
+    if (input == NULL || input->data == NULL)
         return true;
-    if (!is_plain(&args->input, type, &input_count) || input_count != piece->count)
+    if (!is_plain(input, type, &input_count) || input_count != piece->count)
         return false;
-    piece->input = (char *)args->input.data + args->input.byte_offset;
+    piece->input = (char *)input->data + input->byte_offset;
     uintptr_t in = (uintptr_t)piece->input, out = (uintptr_t)piece->output;
     uintptr_t bytes = (uintptr_t)piece->count * kolo_dtype_size(piece->type);
     return in + bytes <= out || out + bytes <= in;
 }
 
-kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size, int32_t rank,
-                             kolo_piece *piece, const kolo_tensor **shape_of)
+kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_tensor *input, const kolo_tensor *output,
+                             int32_t size, int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of)
 {
     kolo_collective collective = operation->collective;
     kolo_dtype_id input_type = KOLO_DTYPE_FLOAT32;
     int64_t input_count = 0, output_count = 0;
-    bool in_place = collective == KOLO_BROADCAST || args->input.data == NULL;
-    *shape_of = &args->output;
-    if (collective == KOLO_ALLREDUCE && kolo_dtype_find(args->output.dtype, &piece->type) &&
-        kolo_check_plain(args, piece))
+    bool in_place = collective == KOLO_BROADCAST || input == NULL || input->data == NULL;
+    *shape_of = output;
+    if (collective == KOLO_ALLREDUCE && kolo_dtype_find(output->dtype, &piece->type) &&
+        kolo_check_plain(input, output, piece))
         return check_factors(operation, piece->type);
-    if (args->output.data == NULL && args->output.dtype.bits == 0)
-        return kolo_fail(KOLO_ERR_INVALID, "args.output was not set; give it the tensor, as KOLO_VECTOR(data, count, "
-                                           "KOLO_FLOAT32) makes it (in place: the output alone)");
-    KOLO_TRY(check_tensor("output", &args->output, &piece->type, &output_count));
+    if (output->data == NULL && output->dtype.bits == 0)
+        return kolo_fail(KOLO_ERR_INVALID, "the output was not set; give args.output the tensor, as KOLO_VECTOR(data, "
+                                           "count, KOLO_FLOAT32) makes it (in place: the output alone)");
+    KOLO_TRY(check_tensor("output", output, &piece->type, &output_count));
     KOLO_TRY(check_factors(operation, piece->type));
-    piece->output = first_element(&args->output);
+    piece->output = first_element(output);
     piece->input = piece->output;
     piece->count = output_count;
     if (in_place)
         return KOLO_OK;
     /* An empty tensor may have no memory: then data NULL with a shape is still an input, but there is nothing to check
      * beyond. */
-    KOLO_TRY(check_tensor("input", &args->input, &input_type, &input_count));
+    KOLO_TRY(check_tensor("input", input, &input_type, &input_count));
     if (input_type != piece->type)
         return kolo_fail(KOLO_ERR_INVALID, "the input is %s, the output %s; types must be equal",
                          kolo_dtype_name(input_type), kolo_dtype_name(piece->type));
@@ -278,9 +310,9 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *a
     int64_t whole = input_is_whole ? input_count : output_count;
     int64_t part = input_is_whole ? output_count : input_count;
     KOLO_TRY(check_counts(collective, whole, part, size, rank));
-    piece->input = first_element(&args->input);
+    piece->input = first_element(input);
     piece->count = whole;
-    *shape_of = input_is_whole ? &args->input : &args->output;
+    *shape_of = input_is_whole ? input : output;
     if (piece->input == piece->output && collective == KOLO_ALLREDUCE)
         return KOLO_OK;
     return check_overlap(piece, input_count, output_count);

@@ -14,13 +14,18 @@ KOLO_NODISCARD kolo_status kolo_init_args_read(const kolo_init_args *given, kolo
 KOLO_NODISCARD kolo_status kolo_check_operation(kolo_collective collective, const kolo_args *args, int32_t size,
                                                 kolo_operation *operation);
 
-/* One tensor pair of an operation. *shape_of: the tensor whose shape describes the whole. */
-KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_args *args, int32_t size,
-                                            int32_t rank, kolo_piece *piece, const kolo_tensor **shape_of);
+/* One tensor of an operation; input NULL, or without data: in place. *shape_of: the one whose shape describes the whole. */
+KOLO_NODISCARD kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_tensor *input,
+                                            const kolo_tensor *output, int32_t size, int32_t rank, kolo_piece *piece,
+                                            const kolo_tensor **shape_of);
 
 /* The usual tensors of an all-reduce, with nothing to refuse: contiguous, of the type that the piece has already; in place,
  * or apart. False: anything else, and the rest of the piece means nothing. */
-bool kolo_check_plain(const kolo_args *args, kolo_piece *piece);
+bool kolo_check_plain(const kolo_tensor *input, const kolo_tensor *output, kolo_piece *piece);
+
+/* One tensor, or a list of them; and not both. */
+KOLO_NODISCARD kolo_status kolo_check_one(kolo_collective collective, const kolo_args *args);
+KOLO_NODISCARD kolo_status kolo_check_list(const kolo_args *args);
 
 /* What a group's tensors are, one entry each. */
 typedef struct kolo_check_lists {
@@ -29,9 +34,9 @@ typedef struct kolo_check_lists {
     int32_t *ndims;
 } kolo_check_lists;
 
-/* A grouped all-reduce: the operation, as `first` has it, which is given[0], or its copy; and all its tensors into the
- * lists, each fine alone. And together: what one writes, no other reads or writes. check_group.c */
-KOLO_NODISCARD kolo_status kolo_check_group(const kolo_args *given, const kolo_args *first, size_t count, int32_t size,
-                                            int32_t rank, kolo_operation *operation, kolo_check_lists *lists);
+/* The all-reduce of args.tensors, into the lists: each fine alone. And together: what one writes, no other reads or
+ * writes. check_group.c */
+KOLO_NODISCARD kolo_status kolo_check_group(const kolo_args *args, int32_t size, int32_t rank,
+                                            kolo_operation *operation, kolo_check_lists *lists);
 
 #endif

@@ -4,7 +4,6 @@
 
 #include "base/error.h"
 
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -148,19 +147,17 @@ static kolo_status refuse_piece(kolo_status status, size_t index)
     return kolo_fail(status, "tensor %zu of the group: %s", index, detail);
 }
 
-static kolo_status check_piece(const kolo_operation *operation, const kolo_args *given, const char *at, size_t index,
-                               int32_t size, int32_t rank, kolo_check_lists *lists)
+static inline const kolo_tensor *input_of(const kolo_args *args, size_t index)
 {
-    kolo_args copy;
+    return args->inputs != NULL ? &args->inputs[index] : NULL;
+}
+
+static kolo_status check_piece(const kolo_operation *operation, const kolo_args *args, size_t index, int32_t size,
+                               int32_t rank, kolo_check_lists *lists)
+{
     const kolo_tensor *shape_of = NULL;
-    const kolo_args *args = (const kolo_args *)(const void *)at;
-    kolo_status status = kolo_args_read(args, &copy, &args);
-    if (status != KOLO_OK)
-        return refuse_piece(status, index);
-    if (args->struct_size != given->struct_size)
-        return kolo_fail(KOLO_ERR_INVALID, "args[%zu].struct_size is %zu, args[0]'s is %zu; they must be equal", index,
-                         args->struct_size, given->struct_size);
-    status = kolo_check_piece(operation, args, size, rank, &lists->pieces[index], &shape_of);
+    kolo_status status = kolo_check_piece(operation, input_of(args, index), &args->outputs[index], size, rank,
+                                          &lists->pieces[index], &shape_of);
     if (status != KOLO_OK)
         return refuse_piece(status, index);
     lists->ndims[index] = shape_of->ndim;
@@ -168,28 +165,23 @@ static kolo_status check_piece(const kolo_operation *operation, const kolo_args 
     return KOLO_OK;
 }
 
-/* What is said once, of the first: its type can be scaled. So of others of its type there is less to look at. */
-kolo_status kolo_check_group(const kolo_args *given, const kolo_args *first, size_t count, int32_t size, int32_t rank,
-                             kolo_operation *operation, kolo_check_lists *lists)
+/* The type of the first can be scaled, if it has to be. So of others of its type there is less to look at. */
+kolo_status kolo_check_group(const kolo_args *args, int32_t size, int32_t rank, kolo_operation *operation,
+                             kolo_check_lists *lists)
 {
-    enum { AHEAD = 6 }; /* a prefetch reads nothing, so it may lie behind the last one */
-    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, first, size, operation));
-    /* Elements are as far apart as the caller's version of the struct is long. */
-    size_t stride = given->struct_size;
-    const char *at = (const char *)given;
-    for (size_t i = 0; i < count; i++, at += stride) {
-        const kolo_args *args = (const kolo_args *)(const void *)at;
+    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, args, size, operation));
+    for (size_t i = 0; i < args->tensors; i++) {
+        const kolo_tensor *output = &args->outputs[i];
         kolo_piece *piece = &lists->pieces[i];
-        __builtin_prefetch(at + AHEAD * stride + offsetof(kolo_args, output));
         if (i > 0)
             piece->type = lists->pieces[0].type;
-        if (i == 0 || args->struct_size != sizeof(*args) || stride != sizeof(*args) || !kolo_check_plain(args, piece))
-            KOLO_TRY(check_piece(operation, given, at, i, size, rank, lists));
-        else {
-            lists->ndims[i] = args->output.ndim;
-            lists->shapes[i] = args->output.shape;
+        if (i == 0 || !kolo_check_plain(input_of(args, i), output, piece)) {
+            KOLO_TRY(check_piece(operation, args, i, size, rank, lists));
+        } else {
+            lists->ndims[i] = output->ndim;
+            lists->shapes[i] = output->shape;
         }
     }
-    operation->piece_count = count;
-    return check_apart(lists->pieces, count);
+    operation->piece_count = args->tensors;
+    return check_apart(lists->pieces, args->tensors);
 }

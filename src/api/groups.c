@@ -1,4 +1,6 @@
-/* groups.c - calls of several tensors: at once, or prepared to be started again and again. */
+/* groups.c - see groups.h; and operations that are prepared, to be started again and again. */
+#include "api/groups.h"
+
 #include "api/check.h"
 #include "api/context.h"
 #include "api/submit.h"
@@ -7,10 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* What args say. The name is not looked at until it is known that it can be. */
+/* What args say. */
 typedef struct group {
-    const kolo_args *first;
-    kolo_args copy; /* where first points, if args are of another version */
     kolo_operation operation;
     kolo_check_lists lists; /* owned: by group_free */
 } group;
@@ -29,27 +29,21 @@ static bool reserve_lists(kolo_check_lists *lists, size_t count)
     return memory != NULL;
 }
 
-static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args *given, size_t count)
+static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args *args)
 {
     *g = (group){0};
-    if (given == NULL || count == 0 || count > KOLO_PIECES_MAX)
-        return kolo_fail(KOLO_ERR_INVALID, "a group has 1 to %d tensors, this one %zu%s", KOLO_PIECES_MAX, count,
-                         given == NULL ? ", and args is NULL" : "");
-    KOLO_TRY(kolo_args_read(given, &g->copy, &g->first));
-    kolo_status status = reserve_lists(&g->lists, count)
-                             ? KOLO_OK
-                             : kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", count);
-    if (status == KOLO_OK)
-        status = kolo_check_group(given, g->first, count, ctx->job.size, ctx->job.rank, &g->operation, &g->lists);
-    return kolo_submit_named(status, g->first->name);
+    KOLO_TRY(kolo_check_list(args));
+    if (!reserve_lists(&g->lists, args->tensors))
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", args->tensors);
+    return kolo_check_group(args, ctx->job.size, ctx->job.rank, &g->operation, &g->lists);
 }
 
-static kolo_status make_prepared(kolo_context *ctx, const group *g, kolo_request **request)
+static kolo_status make_prepared(kolo_context *ctx, const group *g, const kolo_args *args, kolo_request **request)
 {
     static _Atomic uint64_t serials;
-    if (g->first->name == NULL)
+    if (args->name == NULL)
         return kolo_fail(KOLO_ERR_INVALID, "a prepared operation needs a name: ranks may start theirs in any order");
-    kolo_request_spec spec = kolo_submit_spec(ctx, g->first, &g->operation);
+    kolo_request_spec spec = kolo_submit_spec(ctx, args, &g->operation);
     kolo_request *made;
     spec.pieces = g->lists.pieces;
     spec.ndims = g->lists.ndims;
@@ -90,8 +84,8 @@ static kolo_status run_again(kolo_context *ctx, kolo_again *again, void (*keep)(
 static kolo_status run_to_remember(kolo_context *ctx, const group *g, const kolo_args *args)
 {
     kolo_request *request;
-    KOLO_TRY(make_prepared(ctx, g, &request));
-    kolo_again *again = kolo_again_make(args, g->operation.piece_count, request);
+    KOLO_TRY(make_prepared(ctx, g, args, &request));
+    kolo_again *again = kolo_again_make(args, request);
     if (again != NULL)
         return run_again(ctx, again, kolo_agains_add);
     kolo_status status = run_prepared(ctx, request);
@@ -99,52 +93,65 @@ static kolo_status run_to_remember(kolo_context *ctx, const group *g, const kolo
     return status;
 }
 
-static kolo_status run_group(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+static kolo_status run_new(kolo_context *ctx, const kolo_args *args, bool waits, kolo_request **request)
 {
-    group g = {0};
-    kolo_status status = group_read(&g, ctx, args, count);
-    if (status == KOLO_OK) {
-        const char *name = g.first->name; /* args may be gone when the operation is over */
-        bool waits = request == NULL && !kolo_driver_is_inside(ctx->driver);
-        if (waits && kolo_again_is_possible(args))
-            status = run_to_remember(ctx, &g, args);
-        else
-            status = kolo_submit(ctx, g.first, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
-        status = kolo_submit_named(status, name);
-    }
+    group g;
+    kolo_status status = group_read(&g, ctx, args);
+    if (status == KOLO_OK && waits && kolo_again_is_possible(args))
+        status = run_to_remember(ctx, &g, args);
+    else if (status == KOLO_OK)
+        status = kolo_submit(ctx, args, &g.operation, g.lists.pieces, g.lists.ndims, g.lists.shapes, request);
     group_free(&g);
     return status;
 }
 
-kolo_status kolo_grouped_allreduce(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+kolo_status kolo_group_run(kolo_context *ctx, const kolo_args *args, kolo_request **request)
 {
-    kolo_error_clear();
-    kolo_status status = kolo_context_check(ctx);
-    if (status == KOLO_OK) {
-        bool waits = request == NULL && args != NULL && !kolo_driver_is_inside(ctx->driver);
-        kolo_again *again = waits ? kolo_agains_take(&ctx->agains, args, count) : NULL;
-        const char *name = again != NULL ? args->name : NULL;
-        status = again != NULL ? kolo_submit_named(run_again(ctx, again, kolo_agains_give), name)
-                               : run_group(ctx, args, count, request);
-    }
-    return kolo_submit_failed(status, kolo_collective_name(KOLO_ALLREDUCE));
+    const char *name = args->name; /* args may be gone when the operation is over */
+    bool waits = request == NULL && !kolo_driver_is_inside(ctx->driver);
+    kolo_again *again = waits ? kolo_agains_take(&ctx->agains, args) : NULL;
+    kolo_status status = again != NULL ? run_again(ctx, again, kolo_agains_give) : run_new(ctx, args, waits, request);
+    return kolo_submit_named(status, name);
 }
 
 /* ---- prepared ----------------------------------------------------------------------------------------------- */
 
-kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, size_t count, kolo_request **request)
+/* A list, or the one tensor, as a list of one. */
+static kolo_status prepare_checked(kolo_context *ctx, const kolo_args *args, kolo_request **request)
 {
-    group g = {0};
-    kolo_error_clear();
-    kolo_status status = kolo_context_check(ctx);
-    if (status == KOLO_OK && request == NULL)
-        status = kolo_fail(KOLO_ERR_INVALID, "kolo_prepare needs somewhere to put the request");
+    kolo_args one;
+    if (args->tensors == 0) {
+        KOLO_TRY(kolo_check_one(KOLO_ALLREDUCE, args));
+        one = *args;
+        one.inputs = &args->input;
+        one.outputs = &args->output;
+        one.input = one.output = (kolo_tensor){0};
+        one.tensors = 1;
+        args = &one;
+    }
+    group g;
+    kolo_status status = group_read(&g, ctx, args);
     if (status == KOLO_OK)
-        status = group_read(&g, ctx, args, count);
-    if (status == KOLO_OK)
-        status = kolo_submit_named(make_prepared(ctx, &g, request), g.first->name);
+        status = make_prepared(ctx, &g, args, request);
     group_free(&g);
-    return kolo_submit_failed(status, "prepare");
+    return status;
+}
+
+static kolo_status prepare(kolo_context *ctx, const kolo_args *given, kolo_request **request)
+{
+    kolo_args copy;
+    const kolo_args *args;
+    KOLO_TRY(kolo_context_check(ctx));
+    if (request == NULL)
+        return kolo_fail(KOLO_ERR_INVALID, "kolo_prepare needs somewhere to put the request");
+    KOLO_TRY(kolo_args_read(given, &copy, &args));
+    return kolo_submit_named(prepare_checked(ctx, args, request), args->name);
+}
+
+kolo_status kolo_prepare(kolo_context *ctx, const kolo_args *args, kolo_request **request)
+{
+    kolo_error_clear();
+    return kolo_submit_failed(prepare(ctx, args, request), "prepare");
 }
 
 static kolo_status refuse_start(const kolo_request *request, kolo_status status, const char *why)

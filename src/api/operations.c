@@ -1,6 +1,7 @@
 /* operations.c - the collective calls: check, make a request, queue it, and wait where asked to. */
 #include "api/check.h"
 #include "api/context.h"
+#include "api/groups.h"
 #include "api/submit.h"
 #include "base/clock.h"
 #include "base/error.h"
@@ -149,7 +150,9 @@ static kolo_status run_checked(kolo_context *ctx, kolo_collective collective, co
     kolo_piece piece;
     const kolo_tensor *shape_of = NULL;
     KOLO_TRY(kolo_check_operation(collective, args, ctx->job.size, &operation));
-    KOLO_TRY(kolo_check_piece(&operation, args, ctx->job.size, ctx->job.rank, &piece, &shape_of));
+    KOLO_TRY(kolo_check_one(collective, args));
+    KOLO_TRY(
+        kolo_check_piece(&operation, &args->input, &args->output, ctx->job.size, ctx->job.rank, &piece, &shape_of));
     operation.piece_count = 1;
     return kolo_submit(ctx, args, &operation, &piece, &shape_of->ndim, &shape_of->shape, request);
 }
@@ -159,6 +162,8 @@ static kolo_status run(kolo_context *ctx, kolo_collective collective, const kolo
     kolo_args copy;
     const kolo_args *args;
     KOLO_TRY(kolo_args_read(given, &copy, &args));
+    if (args->tensors > 0 && collective == KOLO_ALLREDUCE)
+        return kolo_group_run(ctx, args, request);
     const char *name = args->name; /* args may be gone when the operation is over */
     return kolo_submit_named(run_checked(ctx, collective, args, request), name);
 }

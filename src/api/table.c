@@ -20,7 +20,6 @@ static const kolo_api table = {
     .reduce_scatter = kolo_reduce_scatter,
     .allgather = kolo_allgather,
     .barrier = kolo_barrier,
-    .grouped_allreduce = kolo_grouped_allreduce,
     .slice = kolo_slice,
     .test = kolo_test,
     .wait = kolo_wait,
@@ -54,22 +53,21 @@ FROZEN(broadcast, 7);
 FROZEN(reduce_scatter, 8);
 FROZEN(allgather, 9);
 FROZEN(barrier, 10);
-FROZEN(grouped_allreduce, 11);
-FROZEN(slice, 12);
-FROZEN(test, 13);
-FROZEN(wait, 14);
-FROZEN(request_free, 15);
-FROZEN(progress, 16);
-FROZEN(completion_fd, 17);
-FROZEN(alloc, 18);
-FROZEN(free, 19);
-FROZEN(last_error, 20);
-FROZEN(request_error, 21);
-FROZEN(status_name, 22);
-FROZEN(status_text, 23);
-FROZEN(version, 24);
-FROZEN(prepare, 25);
-FROZEN(start, 26);
+FROZEN(slice, 11);
+FROZEN(test, 12);
+FROZEN(wait, 13);
+FROZEN(request_free, 14);
+FROZEN(progress, 15);
+FROZEN(completion_fd, 16);
+FROZEN(alloc, 17);
+FROZEN(free, 18);
+FROZEN(last_error, 19);
+FROZEN(request_error, 20);
+FROZEN(status_name, 21);
+FROZEN(status_text, 22);
+FROZEN(version, 23);
+FROZEN(prepare, 24);
+FROZEN(start, 25);
 
 const kolo_api *kolo_get_api(uint32_t abi_major, uint32_t min_minor)
 {

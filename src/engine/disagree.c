@@ -28,7 +28,7 @@ static const char *advice(const kolo_entry *entry, const kolo_variant *first, co
     size_t one = kolo_description_pieces(first->description, first->description_size),
            other = kolo_description_pieces(second->description, second->description_size);
     if (one != other && one > 0 && other > 0)
-        return "submit the same tensors together on every rank (kolo_grouped_allreduce, kolo_prepare), or each by "
+        return "submit the same tensors together on every rank (args.outputs), or each by "
                "itself "
                "everywhere";
     if (!kolo_request_is_named(entry->name))

@@ -106,7 +106,7 @@ bool train_exchange_prepare_layer(train_exchange *exchange, int32_t layer, float
     args.name = name;
     args.output = KOLO_VECTOR(values, count, KOLO_FLOAT32);
     args.op = KOLO_SUM;
-    if (kolo_prepare(exchange->ctx, &args, 1, &exchange->layers[layer]) != KOLO_OK)
+    if (kolo_prepare(exchange->ctx, &args, &exchange->layers[layer]) != KOLO_OK)
         return train_fail(failure, "cannot prepare to reduce a gradient: %s", kolo_last_error()->message);
     return true;
 }

@@ -59,6 +59,9 @@ class kolo_args(Structure):
         ("name", c_char_p),
         ("input", kolo_tensor),
         ("output", kolo_tensor),
+        ("inputs", POINTER(kolo_tensor)),
+        ("outputs", POINTER(kolo_tensor)),
+        ("tensors", c_size_t),
         ("op", c_int),
         ("root", c_int32),
         ("prescale", c_double),
@@ -104,7 +107,6 @@ class kolo_api(Structure):
         ("reduce_scatter", _COLLECTIVE),
         ("allgather", _COLLECTIVE),
         ("barrier", _COLLECTIVE),
-        ("grouped_allreduce", CFUNCTYPE(c_int, c_void_p, POINTER(kolo_args), c_size_t, POINTER(c_void_p))),
         ("slice", CFUNCTYPE(None, c_int64, c_int32, c_int32, POINTER(c_int64), POINTER(c_int64))),
         ("test", CFUNCTYPE(c_int, c_void_p, POINTER(c_int))),
         ("wait", CFUNCTYPE(c_int, c_void_p, c_int64)),
@@ -118,7 +120,7 @@ class kolo_api(Structure):
         ("status_name", _TEXT),
         ("status_text", _TEXT),
         ("version", CFUNCTYPE(c_char_p)),
-        ("prepare", CFUNCTYPE(c_int, c_void_p, POINTER(kolo_args), c_size_t, POINTER(c_void_p))),
+        ("prepare", _COLLECTIVE),
         ("start", CFUNCTYPE(c_int, c_void_p)),
     ]
 

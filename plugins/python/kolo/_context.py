@@ -148,13 +148,15 @@ class Context:
         if outs is not None and len(outs) != len(arrays):
             raise ValueError(f"{len(arrays)} arrays, but {len(outs)} outs")
         outs = [self._output(array, out) for array, out in zip(arrays, outs or [None] * len(arrays))]
-        made = [self._args(name, array, out, timeout, op) for array, out in zip(arrays, outs)]
-        table = (_abi.kolo_args * len(made))(*[args for args, _ in made])
-
-        def call(context, _, request):
-            return self._api.grouped_allreduce(context, table, len(made), request)
-
-        return self._submit(call, (table[0], [keep for _, keep in made]), outs)
+        args = self._operation(name, timeout, op)
+        args.tensors = len(outs)
+        # An array that is its own output is in place, which is said by an input without data.
+        nothing = (_abi.kolo_tensor(), None)
+        outputs = [_arrays.tensor_of(out) for out in outs]
+        inputs = [nothing if out is array else _arrays.tensor_of(array) for array, out in zip(arrays, outs)]
+        args.outputs = (_abi.kolo_tensor * len(outs))(*[tensor for tensor, _ in outputs])
+        args.inputs = (_abi.kolo_tensor * len(outs))(*[tensor for tensor, _ in inputs])
+        return self._submit(self._api.allreduce, (args, (arrays, outs, outputs, inputs)), outs)
 
     def broadcast_async(self, array, root=0, name=None, timeout=None):
         _arrays.check_writeable(array, "array")
@@ -226,8 +228,8 @@ class Context:
         return out
 
     @staticmethod
-    def _args(name, array, out, timeout, op="sum", root=0, prescale=1.0, postscale=1.0):
-        """(kolo_args, what must stay alive until the operation is complete)."""
+    def _operation(name, timeout, op="sum", root=0, prescale=1.0, postscale=1.0):
+        """kolo_args without a tensor."""
         if op not in _abi.REDUCE_OPS:
             raise ValueError(f"op {op!r}; there are {', '.join(_abi.REDUCE_OPS)}")
         if name is not None and not isinstance(name, str):
@@ -239,6 +241,12 @@ class Context:
         )
         args.name = None if name is None else name.encode()
         args.timeout_ns = _timeouts.deadline_ns(timeout)
+        return args
+
+    @classmethod
+    def _args(cls, name, array, out, timeout, op="sum", root=0, prescale=1.0, postscale=1.0):
+        """(kolo_args, what must stay alive until the operation is complete)."""
+        args = cls._operation(name, timeout, op, root, prescale, postscale)
         args.output, output_shape = _arrays.tensor_of(out)
         input_shape = None
         if out is not array:  # else in place, which is said by an input without data

@@ -180,7 +180,7 @@ static void use_inherited(kolo_context *ctx, kolo_request *request)
     EXPECT(kolo_broadcast(ctx, &args, NULL), KOLO_ERR_STATE);
     EXPECT(kolo_reduce_scatter(ctx, &args, NULL), KOLO_ERR_STATE);
     EXPECT(kolo_allgather(ctx, &args, NULL), KOLO_ERR_STATE);
-    EXPECT(kolo_grouped_allreduce(ctx, &args, 1, NULL), KOLO_ERR_STATE);
+    EXPECT(kolo_prepare(ctx, &args, &other), KOLO_ERR_STATE);
     EXPECT(kolo_barrier(ctx, NULL, NULL), KOLO_ERR_STATE);
     EXPECT(kolo_progress(ctx), KOLO_ERR_STATE);
     EXPECT(kolo_completion_fd(ctx, &fd), KOLO_ERR_STATE);

@@ -97,12 +97,14 @@ static void disagree_about_groups(kolo_context *ctx)
 {
     float data[3] = {1, 2, 3};
     const int64_t shape[] = {1};
-    kolo_args args[3] = {KOLO_ARGS_INIT, KOLO_ARGS_INIT, KOLO_ARGS_INIT};
+    kolo_tensor list[3];
     for (int i = 0; i < 3; i++)
-        args[i].output = (kolo_tensor){
-            .data = data + i, .device_type = KOLO_DEVICE_CPU, .ndim = 1, .dtype = KOLO_FLOAT32, .shape = shape};
-    args[0].name = "group";
-    EXPECT(kolo_grouped_allreduce(ctx, args, rank_number == 0 ? 2 : 3, NULL), KOLO_ERR_MISMATCH);
+        list[i] = kolo_vector(data + i, shape, KOLO_FLOAT32);
+    kolo_args args = KOLO_ARGS_INIT;
+    args.name = "group";
+    args.outputs = list;
+    args.tensors = rank_number == 0 ? 2 : 3;
+    EXPECT(kolo_allreduce(ctx, &args, NULL), KOLO_ERR_MISMATCH);
     CHECK(strcmp(kolo_last_error()->tensor, "group") == 0, "the error is about '%s'", kolo_last_error()->tensor);
 }
 
@@ -110,17 +112,19 @@ static void disagree_about_groups(kolo_context *ctx)
 static void disagree_about_grouping(kolo_context *ctx)
 {
     float data[2] = {1, 2};
-    kolo_args args[2] = {KOLO_ARGS_INIT, KOLO_ARGS_INIT};
-    args[0].output = KOLO_VECTOR(&data[0], 1, KOLO_FLOAT32);
-    args[1].output = KOLO_VECTOR(&data[1], 1, KOLO_FLOAT32);
-    if (rank_number == 0)
-        EXPECT(kolo_grouped_allreduce(ctx, args, 2, NULL), KOLO_ERR_MISMATCH);
-    else
-        EXPECT(kolo_allreduce(ctx, &args[0], NULL), KOLO_ERR_MISMATCH);
+    const kolo_tensor list[2] = {KOLO_VECTOR(&data[0], 1, KOLO_FLOAT32), KOLO_VECTOR(&data[1], 1, KOLO_FLOAT32)};
+    kolo_args args = KOLO_ARGS_INIT;
+    if (rank_number == 0) {
+        args.outputs = list;
+        args.tensors = 2;
+    } else {
+        args.output = list[0];
+    }
+    EXPECT(kolo_allreduce(ctx, &args, NULL), KOLO_ERR_MISMATCH);
     const kolo_error *error = kolo_last_error();
     CHECK(strcmp(error->tensor, "operation #0 (unnamed)") == 0 && strcmp(error->operation, "allreduce") == 0,
           "the error is about '%s' of '%s'", error->operation, error->tensor);
-    const char *wanted[] = {"operation #0 (unnamed)", "rank 0: allreduce sum of 2 tensors", "kolo_grouped_allreduce"};
+    const char *wanted[] = {"operation #0 (unnamed)", "rank 0: allreduce sum of 2 tensors", "args.outputs"};
     for (size_t i = 0; i < sizeof(wanted) / sizeof(*wanted); i++)
         CHECK(strstr(error->message, wanted[i]) != NULL, "'%s' is not in '%s'", wanted[i], error->message);
 }

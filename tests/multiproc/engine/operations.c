@@ -125,8 +125,13 @@ static void broadcast_from_everybody(batch *run)
     for (int32_t root = 0; root < rank_count; root++)
         for (int64_t count = 1; count < 100000; count = count * 31 + 5) {
             const element_type *type = &element_types[(size_t)(root + count) % ELEMENT_TYPES];
-            operation what = {.kind = BROADCAST, .type = type, .root = root, .count = count, .prescale = 1,
-                              .postscale = 1, .seed = (uint64_t)count};
+            operation what = {.kind = BROADCAST,
+                              .type = type,
+                              .root = root,
+                              .count = count,
+                              .prescale = 1,
+                              .postscale = 1,
+                              .seed = (uint64_t)count};
             add(run, &what);
         }
     if (run->count > 0)
@@ -138,28 +143,42 @@ static void broadcast_from_everybody(batch *run)
 static void run_group(kolo_context *ctx, int32_t count, const element_type *only, kolo_reduce_op op, bool wait)
 {
     trial *trials = rank_memory((size_t)count * sizeof(*trials));
-    kolo_args *args = rank_memory((size_t)count * sizeof(*args));
+    kolo_tensor *inputs = rank_memory((size_t)count * sizeof(*inputs));
+    kolo_tensor *outputs = rank_memory((size_t)count * sizeof(*outputs));
     kolo_request *request = NULL;
     uint64_t seed = (uint64_t)count * 77 + (uint64_t)op;
     for (int32_t i = 0; i < count; i++) {
         uint64_t drawn = random_of(seed, (uint64_t)i);
         const element_type *type = only != NULL ? only : &element_types[drawn % ELEMENT_TYPES];
-        operation what = {.kind = ALLREDUCE, .type = type, .op = op, .count = (int64_t)(drawn >> 8) % 700,
-                          .prescale = 1, .postscale = only != NULL && only->is_float ? 0.5 : 1,
-                          .in_place = drawn >> 40 & 1, .shift = (drawn >> 41) % 3, .seed = drawn};
+        operation what = {.kind = ALLREDUCE,
+                          .type = type,
+                          .op = op,
+                          .count = (int64_t)(drawn >> 8) % 700,
+                          .prescale = 1,
+                          .postscale = only != NULL && only->is_float ? 0.5 : 1,
+                          .in_place = drawn >> 40 & 1,
+                          .shift = (drawn >> 41) % 3,
+                          .seed = drawn};
         if (drawn >> 50 & 1)
             what.count %= 3;
         trial_begin(&trials[i], &what, NULL);
-        args[i] = trials[i].args;
+        inputs[i] = trials[i].args.input;
+        outputs[i] = trials[i].args.output;
     }
-    OK(kolo_grouped_allreduce(ctx, args, (size_t)count, wait ? NULL : &request));
+    kolo_args args = trials[0].args;
+    args.input = args.output = (kolo_tensor){0};
+    args.inputs = inputs;
+    args.outputs = outputs;
+    args.tensors = (size_t)count;
+    OK(kolo_allreduce(ctx, &args, wait ? NULL : &request));
     if (!wait)
         OK(kolo_wait(request, -1));
     kolo_request_free(request);
     for (int32_t i = 0; i < count; i++)
         trial_check(&trials[i]);
     free(trials);
-    free(args);
+    free(inputs);
+    free(outputs);
 }
 
 static void run_groups(kolo_context *ctx)

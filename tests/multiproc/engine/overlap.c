@@ -75,20 +75,23 @@ static void test_group(kolo_context *ctx)
 {
     enum { TENSORS = 3 };
     static const int64_t count[] = {1000};
-    kolo_args list[TENSORS];
+    kolo_tensor list[TENSORS];
+    kolo_args args = KOLO_ARGS_INIT;
+    args.outputs = list;
+    args.tensors = TENSORS;
     for (int32_t errs = 0; errs < rank_count; errs++) {
         for (int i = 0; i < TENSORS; i++) {
-            list[i] = args_of(NULL, count, memory + 1000 * (ptrdiff_t)i, count);
+            list[i] = kolo_vector(memory + 1000 * (ptrdiff_t)i, count, KOLO_FLOAT32);
             memory[1000 * i] = (float)i;
         }
         if (rank_number == errs) {
-            list[2].output.data = memory + 1999;
-            EXPECT(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_ERR_INVALID);
+            list[2].data = memory + 1999;
+            EXPECT(kolo_allreduce(ctx, &args, NULL), KOLO_ERR_INVALID);
             CHECK(strstr(kolo_last_error()->message, "output of tensor 1") != NULL, "what overlaps is told");
             CHECK(strstr(kolo_last_error()->message, "output of tensor 2") != NULL, "what overlaps is told");
-            list[2].output.data = memory + 2000;
+            list[2].data = memory + 2000;
         }
-        OK(kolo_grouped_allreduce(ctx, list, TENSORS, NULL));
+        OK(kolo_allreduce(ctx, &args, NULL));
         float wanted = 2 * (float)rank_count;
         CHECK(memory[2000] >= wanted && memory[2000] <= wanted, "the sum is %g", (double)memory[2000]);
     }

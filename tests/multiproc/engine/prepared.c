@@ -18,7 +18,8 @@ typedef struct work {
     int64_t counts[TENSORS_MAX];
     bool is_shared[TENSORS_MAX]; /* in kolo_alloc's memory: this rank's own draw */
     float *data[TENSORS_MAX];
-    kolo_args args[TENSORS_MAX];
+    kolo_tensor list[TENSORS_MAX];
+    kolo_args args;
     kolo_request *prepared, *request;
 } work;
 
@@ -41,11 +42,17 @@ static void draw(kolo_context *ctx, work *one, int index, random_source *common,
             OK(kolo_alloc(ctx, bytes, (void **)&one->data[i]));
         else
             one->data[i] = rank_memory(bytes + 1);
-        one->args[i] = (kolo_args)KOLO_ARGS_INIT;
-        one->args[i].output = kolo_vector(one->data[i], &one->counts[i], KOLO_FLOAT32);
+        one->list[i] = kolo_vector(one->data[i], &one->counts[i], KOLO_FLOAT32);
     }
-    one->args[0].name = one->name;
-    OK(kolo_prepare(ctx, one->args, one->tensors, &one->prepared));
+    one->args = (kolo_args)KOLO_ARGS_INIT;
+    one->args.name = one->name;
+    if (one->tensors == 1 && random_below(own, 2) == 0) {
+        one->args.output = one->list[0];
+    } else {
+        one->args.outputs = one->list;
+        one->args.tensors = one->tensors;
+    }
+    OK(kolo_prepare(ctx, &one->args, &one->prepared));
 }
 
 static void drop(kolo_context *ctx, work *one)
@@ -66,10 +73,8 @@ static void begin(kolo_context *ctx, work *one, int64_t turn, random_source *own
     one->request = NULL;
     if (random_below(own, 4) > 0)
         OK(kolo_start(one->prepared));
-    else if (one->tensors > 1)
-        OK(kolo_grouped_allreduce(ctx, one->args, one->tensors, &one->request));
     else
-        OK(kolo_allreduce(ctx, one->args, &one->request));
+        OK(kolo_allreduce(ctx, &one->args, &one->request));
 }
 
 static void wait_somehow(kolo_request *request, random_source *own)
@@ -128,9 +133,9 @@ static void test_mismatch(kolo_context *ctx)
     kolo_request *right, *wrong;
     args.name = "odd";
     args.output = kolo_vector(data, &counts[0], KOLO_FLOAT32);
-    OK(kolo_prepare(ctx, &args, 1, &right));
+    OK(kolo_prepare(ctx, &args, &right));
     args.output = kolo_vector(data, &counts[1], KOLO_FLOAT32);
-    OK(kolo_prepare(ctx, &args, 1, &wrong));
+    OK(kolo_prepare(ctx, &args, &wrong));
     for (int turn = 0; turn < 3; turn++) {
         kolo_request *mine = rank_number == 0 ? wrong : right;
         OK(kolo_start(mine));

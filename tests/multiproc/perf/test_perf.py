@@ -136,7 +136,7 @@ class PerfTest(unittest.TestCase):
     @once
     def test_too_many_for_one_prepared_group(self):
         done = self.run_perf("prepared_group", "-b", "4", "-e", "4", "-n", "1", "--async", "5000", expect=1)
-        self.assertIn("prepared_group: a group has 1 to 4096 tensors", done.stderr)
+        self.assertIn("prepared_group: args.tensors is 5000; 1 to 4096", done.stderr)
 
     def test_kolo_memory_back_to_back(self):
         for mode in ("b2b", "loop"):

@@ -107,11 +107,20 @@ kolo_args host_args(const char *name, float *data, const int64_t *count)
     return args;
 }
 
+kolo_args host_group(const char *name, const kolo_tensor *outputs, size_t tensors)
+{
+    kolo_args args = KOLO_ARGS_INIT;
+    args.name = name;
+    args.outputs = outputs;
+    args.tensors = tensors;
+    return args;
+}
+
 const char *host_call_name(int call)
 {
     static const char *const names[HOST_CALLS] = {
-        "allreduce",     "broadcast", "reduce_scatter", "allgather", "barrier", "grouped_allreduce", "progress",
-        "completion_fd", "alloc",     "free",           "rank",      "size",    "local_rank",        "local_size"};
+        "allreduce", "broadcast", "reduce_scatter", "allgather", "barrier",    "progress",  "completion_fd",
+        "alloc",     "free",      "rank",           "size",      "local_rank", "local_size"};
     return names[call];
 }
 
@@ -139,20 +148,18 @@ kolo_status host_call(int call, kolo_context *ctx)
     case 4:
         return kolo_barrier(ctx, NULL, NULL);
     case 5:
-        return kolo_grouped_allreduce(ctx, &args, 1, NULL);
-    case 6:
         return kolo_progress(ctx);
-    case 7:
+    case 6:
         return kolo_completion_fd(ctx, &fd);
-    case 8:
+    case 7:
         return kolo_alloc(ctx, 1, &memory);
-    case 9:
+    case 8:
         return kolo_free(ctx, NULL);
-    case 10:
+    case 9:
         return fact(kolo_rank, ctx);
-    case 11:
+    case 10:
         return fact(kolo_size, ctx);
-    case 12:
+    case 11:
         return fact(kolo_local_rank, ctx);
     default:
         return fact(kolo_local_size, ctx);

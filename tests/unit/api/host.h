@@ -39,9 +39,11 @@ void host_finalize(kolo_context *ctx);
 
 /* In-place all-reduce of floats. */
 kolo_args host_args(const char *name, float *data, const int64_t *count);
+/* The same of a list. */
+kolo_args host_group(const char *name, const kolo_tensor *outputs, size_t tensors);
 
 /* Every call that takes a context, with arguments that are fine otherwise; the status (kolo_rank and its like: their error's). */
-enum { HOST_CALLS = 14 };
+enum { HOST_CALLS = 13 };
 const char *host_call_name(int call);
 kolo_status host_call(int call, kolo_context *ctx);
 #endif

@@ -1,5 +1,5 @@
-/* test_again.c - grouped calls that come again: the same ones are remembered, and whatever is different is noticed, in a job of
- * one rank. */
+/* test_again.c - calls with a list of tensors that come again: the same ones are remembered, and whatever is different is
+ * noticed, in a job of one rank. */
 #include "unit/api/host.h"
 
 #include <stdbool.h>
@@ -10,8 +10,8 @@ enum { TENSORS = 5, MOST = 6, PLACES = 2 };
 
 /* A group out of place, and other memory for the same. */
 typedef struct call {
-    kolo_args args[TENSORS];
-    size_t count;
+    kolo_args args;
+    kolo_tensor inputs[TENSORS], outputs[TENSORS];
     char name[16];
     int64_t shapes[TENSORS][2], other_shapes[TENSORS][2];
     float in[TENSORS][PLACES][MOST], out[TENSORS][PLACES][MOST];
@@ -25,16 +25,15 @@ static kolo_tensor tensor_of(float *data, const int64_t *shape)
 
 static void make(call *c)
 {
-    *c = (call){.count = TENSORS, .name = "again"};
+    *c = (call){.args = host_group(c->name, c->outputs, TENSORS), .name = "again"};
+    c->args.inputs = c->inputs;
     for (int i = 0; i < TENSORS; i++) {
         for (int d = 0; d < 2; d++)
             c->shapes[i][d] = c->other_shapes[i][d] = 2;
-        c->args[i] = (kolo_args)KOLO_ARGS_INIT;
-        c->args[i].output = tensor_of(c->out[i][0], c->shapes[i]);
+        c->outputs[i] = tensor_of(c->out[i][0], c->shapes[i]);
         if (i != 1) /* that one is in place */
-            c->args[i].input = tensor_of(c->in[i][0], c->shapes[i]);
+            c->inputs[i] = tensor_of(c->in[i][0], c->shapes[i]);
     }
-    c->args[0].name = c->name;
 }
 
 static int64_t elements_of(const kolo_tensor *tensor)
@@ -48,8 +47,8 @@ static int64_t elements_of(const kolo_tensor *tensor)
 /* Where tensor i reads. */
 static const float *source(const call *c, size_t i)
 {
-    const kolo_args *args = &c->args[i];
-    const kolo_tensor *from = args->input.data != NULL ? &args->input : &args->output;
+    bool in_place = c->args.inputs == NULL || c->inputs[i].data == NULL;
+    const kolo_tensor *from = in_place ? &c->outputs[i] : &c->inputs[i];
     return (const float *)(const void *)((const char *)from->data + from->byte_offset);
 }
 
@@ -76,15 +75,15 @@ static void run(kolo_context *ctx, call *c)
     call expected;
     fill(c);
     memcpy(&expected, c, sizeof(expected));
-    const float factor = (float)(c->args[0].prescale * c->args[0].postscale);
-    for (size_t i = 0; i < c->count; i++) {
-        const kolo_tensor *to = &c->args[i].output;
+    const float factor = (float)(c->args.prescale * c->args.postscale);
+    for (size_t i = 0; i < c->args.tensors; i++) {
+        const kolo_tensor *to = &c->outputs[i];
         size_t at = (size_t)((const char *)to->data - (const char *)c) + (size_t)to->byte_offset;
         float *out = (float *)(void *)((char *)&expected + at);
         for (int64_t e = 0; e < elements_of(to); e++)
             out[e] = source(c, i)[e] * factor;
     }
-    if (kolo_grouped_allreduce(ctx, c->args, c->count, NULL) != KOLO_OK)
+    if (kolo_allreduce(ctx, &c->args, NULL) != KOLO_OK)
         fail_msg("%s", kolo_last_error()->message);
     assert_memory_equal(c->in, expected.in, sizeof(c->in));
     assert_memory_equal(c->out, expected.out, sizeof(c->out));
@@ -94,32 +93,37 @@ static void run(kolo_context *ctx, call *c)
 
 static void move_output(call *c)
 {
-    c->args[TENSORS - 1].output.data = c->out[TENSORS - 1][1];
+    c->outputs[TENSORS - 1].data = c->out[TENSORS - 1][1];
 }
 
 static void move_input(call *c)
 {
-    c->args[2].input.data = c->in[2][1];
+    c->inputs[2].data = c->in[2][1];
 }
 
 static void begin_later(call *c)
 {
-    c->args[3].output.byte_offset = 8;
+    c->outputs[3].byte_offset = 8;
 }
 
 static void read_later(call *c)
 {
-    c->args[3].input.byte_offset = 8;
+    c->inputs[3].byte_offset = 8;
 }
 
 static void go_in_place(call *c)
 {
-    c->args[2].input.data = NULL;
+    c->inputs[2].data = NULL;
+}
+
+static void go_in_place_with_all(call *c)
+{
+    c->args.inputs = NULL;
 }
 
 static void go_out_of_place(call *c)
 {
-    c->args[1].input = tensor_of(c->in[1][0], c->shapes[1]);
+    c->inputs[1] = tensor_of(c->in[1][0], c->shapes[1]);
 }
 
 /* The shape stays where it is. */
@@ -135,28 +139,28 @@ static void grow(call *c)
 
 static void flatten(call *c)
 {
-    c->args[0].output.ndim = c->args[0].input.ndim = 1;
+    c->outputs[0].ndim = c->inputs[0].ndim = 1;
 }
 
 static void leave_one_out(call *c)
 {
-    c->count--;
+    c->args.tensors--;
 }
 
 static void scale(call *c)
 {
-    c->args[0].prescale = 0.5;
+    c->args.prescale = 0.5;
 }
 
 static void scale_results(call *c)
 {
-    c->args[0].postscale = 4.0;
+    c->args.postscale = 4.0;
 }
 
 /* Nothing is different: the same shape, elsewhere. */
 static void move_shape(call *c)
 {
-    c->args[0].output.shape = c->other_shapes[0];
+    c->outputs[0].shape = c->other_shapes[0];
 }
 
 static void rename_it(call *c)
@@ -166,12 +170,12 @@ static void rename_it(call *c)
 
 static void take_its_name(call *c)
 {
-    c->args[0].name = NULL;
+    c->args.name = NULL;
 }
 
 static void let_it_average(call *c)
 {
-    c->args[0].op = KOLO_AVERAGE;
+    c->args.op = KOLO_AVERAGE;
 }
 
 typedef void (*change_fn)(call *c);
@@ -179,10 +183,10 @@ typedef void (*change_fn)(call *c);
 static void calls__that_differ_are_told_apart(void **state)
 {
     (void)state;
-    static const change_fn changes[] = {move_output, move_input,      begin_later,   read_later,
-                                        go_in_place, go_out_of_place, shrink,        grow,
-                                        flatten,     leave_one_out,   scale,         scale_results,
-                                        move_shape,  rename_it,       take_its_name, let_it_average};
+    static const change_fn changes[] = {
+        move_output,   move_input,     begin_later,         read_later, go_in_place,   go_out_of_place, shrink,
+        grow,          flatten,        leave_one_out,       scale,      scale_results, move_shape,      rename_it,
+        take_its_name, let_it_average, go_in_place_with_all};
     kolo_context *ctx = host_init(NULL);
     for (size_t k = 0; k < sizeof(changes) / sizeof(changes[0]); k++) {
         call c;
@@ -204,71 +208,76 @@ static const int64_t gaps[2] = {4, 2};
 
 static void lose_data(call *c)
 {
-    c->args[4].output.data = NULL;
+    c->outputs[4].data = NULL;
 }
 
 static void lose_shape(call *c)
 {
-    c->args[2].output.shape = NULL;
+    c->outputs[2].shape = NULL;
 }
 
 static void read_with_gaps(call *c)
 {
-    c->args[2].input.strides = gaps;
+    c->inputs[2].strides = gaps;
 }
 
 static void write_with_gaps(call *c)
 {
-    c->args[1].output.strides = gaps;
+    c->outputs[1].strides = gaps;
 }
 
 static void leave_the_cpu(call *c)
 {
-    c->args[3].output.device_type = 2;
+    c->outputs[3].device_type = 2;
 }
 
 static void read_elsewhere(call *c)
 {
-    c->args[3].input.device_type = 2;
+    c->inputs[3].device_type = 2;
 }
 
 static void widen(call *c)
 {
-    c->args[3].output.dtype.bits = 24;
+    c->outputs[3].dtype.bits = 24;
 }
 
 static void overlap(call *c)
 {
-    c->args[3].output.data = c->out[2][0];
+    c->outputs[3].data = c->out[2][0];
 }
 
 static void read_more(call *c)
 {
-    c->args[0].input.shape = c->other_shapes[0];
+    c->inputs[0].shape = c->other_shapes[0];
     c->other_shapes[0][0] = 3;
 }
 
-static void lose_its_size(call *c)
+static void lose_the_list(call *c)
 {
-    c->args[4].struct_size = 0;
+    c->args.outputs = NULL;
+}
+
+static void say_it_twice(call *c)
+{
+    c->args.output = c->outputs[0];
 }
 
 static void lose_an_operator(call *c)
 {
-    c->args[0].op = (kolo_reduce_op)77;
+    c->args.op = (kolo_reduce_op)77;
 }
 
 static void lose_factors(call *c)
 {
-    c->args[0].postscale = 0;
+    c->args.postscale = 0;
 }
 
 static void calls__that_are_wrong_are_refused(void **state)
 {
     (void)state;
-    static const change_fn changes[] = {lose_data,        lose_shape,  read_with_gaps, write_with_gaps, leave_the_cpu,
-                                        read_elsewhere,   widen,       overlap,        read_more,       lose_its_size,
-                                        lose_an_operator, lose_factors};
+    static const change_fn changes[] = {lose_data,        lose_shape,   read_with_gaps, write_with_gaps, leave_the_cpu,
+                                        read_elsewhere,   widen,        overlap,        read_more,       lose_the_list,
+                                        lose_an_operator, lose_factors, say_it_twice};
     kolo_context *ctx = host_init(NULL);
     for (size_t k = 0; k < sizeof(changes) / sizeof(changes[0]); k++) {
         call c;
@@ -276,7 +285,7 @@ static void calls__that_are_wrong_are_refused(void **state)
         for (int turn = 0; turn < 3; turn++)
             run(ctx, &c);
         changes[k](&c);
-        if (kolo_grouped_allreduce(ctx, c.args, c.count, NULL) == KOLO_OK)
+        if (kolo_allreduce(ctx, &c.args, NULL) == KOLO_OK)
             fail_msg("change %zu was not noticed", k);
         assert_string_equal(kolo_last_error()->operation, "allreduce");
         assert_string_equal(kolo_last_error()->tensor, "again");
@@ -295,14 +304,14 @@ static void strides__are_compared(void **state)
         int64_t strides[2] = {2, 1}, elsewhere[2] = {2, 1};
         call c;
         make(&c);
-        kolo_tensor *tensor = k == 0 ? &c.args[2].output : &c.args[2].input;
+        kolo_tensor *tensor = k == 0 ? &c.outputs[2] : &c.inputs[2];
         tensor->strides = strides;
         for (int turn = 0; turn < 3; turn++)
             run(ctx, &c);
         tensor->strides = elsewhere;
         run(ctx, &c);
         elsewhere[0] = 3;
-        host_expect(kolo_grouped_allreduce(ctx, c.args, c.count, NULL), KOLO_ERR_UNSUPPORTED, "is not contiguous");
+        host_expect(kolo_allreduce(ctx, &c.args, NULL), KOLO_ERR_UNSUPPORTED, "is not contiguous");
         tensor->strides = NULL;
         run(ctx, &c);
     }
@@ -341,8 +350,8 @@ static void callback__is_called_each_time(void **state)
     call c;
     make(&c);
     run(ctx, &c);
-    c.args[0].done = count_call;
-    c.args[0].user = &calls;
+    c.args.done = count_call;
+    c.args.user = &calls;
     for (int turn = 1; turn <= 3; turn++) {
         run(ctx, &c);
         assert_int_equal(calls, turn);
@@ -363,7 +372,7 @@ static void *call_again(void *argument)
         for (size_t i = 0; i < TENSORS; i++)
             for (int e = 0; e < 4; e++)
                 c->in[i][0][e] = c->out[i][0][e] = (float)(turn + e);
-        if (kolo_grouped_allreduce(shared, c->args, c->count, NULL) != KOLO_OK)
+        if (kolo_allreduce(shared, &c->args, NULL) != KOLO_OK)
             return NULL;
         for (size_t i = 0; i < TENSORS; i++)
             for (int e = 0; e < 4; e++)
@@ -382,7 +391,7 @@ static void threads__call_the_same_name(void **state)
     shared = host_init(NULL);
     for (int k = 0; k < THREADS; k++) {
         make(&calls[k]);
-        calls[k].args[0].prescale = 2.0;
+        calls[k].args.prescale = 2.0;
         assert_int_equal(pthread_create(&threads[k], NULL, call_again, &calls[k]), 0);
     }
     for (int k = 0; k < THREADS; k++) {

@@ -55,8 +55,8 @@ static void error__names_operation_and_tensor(void **state)
     refused(kolo_reduce_scatter, &args, KOLO_ERR_INVALID, "data is NULL");
     assert_string_equal(kolo_last_error()->operation, "reduce_scatter");
     assert_string_equal(kolo_last_error()->tensor, "");
-    args.name = "g";
-    host_expect(kolo_grouped_allreduce(ctx, &args, 1, NULL), KOLO_ERR_INVALID,
+    kolo_args group = host_group("g", &args.output, 1);
+    host_expect(kolo_allreduce(ctx, &group, NULL), KOLO_ERR_INVALID,
                 "tensor 0 of the group: the output has 4 elements");
     assert_string_equal(kolo_last_error()->tensor, "g");
 }
@@ -311,57 +311,87 @@ static void group__bounds(void **state)
 {
     (void)state;
     enum { MOST = 4096 };
-    kolo_args *list = calloc(MOST + 1, sizeof(*list));
+    kolo_tensor *list = calloc(MOST + 1, sizeof(*list));
     assert_non_null(list);
     static float many[MOST + 1];
     static const int64_t one[1] = {1};
     for (int i = 0; i <= MOST; i++) {
-        list[i] = host_args(i == 0 ? "group" : NULL, &many[i], one);
+        list[i] = host_args(NULL, &many[i], one).output;
         many[i] = (float)i;
     }
-    list[0].postscale = 2.0;
-    host_expect(kolo_grouped_allreduce(ctx, list, 0, NULL), KOLO_ERR_INVALID,
-                "a group has 1 to 4096 tensors, this one 0");
-    host_expect(kolo_grouped_allreduce(ctx, list, MOST + 1, NULL), KOLO_ERR_INVALID,
-                "a group has 1 to 4096 tensors, this one 4097");
-    host_expect(kolo_grouped_allreduce(ctx, list, SIZE_MAX, NULL), KOLO_ERR_INVALID, "a group has 1 to 4096 tensors");
-    host_expect(kolo_grouped_allreduce(ctx, NULL, 1, NULL), KOLO_ERR_INVALID, "args is NULL");
-    if (kolo_grouped_allreduce(ctx, list, MOST, NULL) != KOLO_OK)
-        fail_msg("%s", kolo_last_error()->message);
+    kolo_args args = host_group("group", list, MOST + 1);
+    args.postscale = 2.0;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "args.tensors is 4097; 1 to 4096 can be reduced at once");
+    args.tensors = SIZE_MAX;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "1 to 4096");
+    args.tensors = MOST;
+    accepted(kolo_allreduce, &args);
     for (int i = 0; i <= MOST; i++)
         assert_true(many[i] == (i < MOST ? 2.0f * (float)i : (float)i));
     free(list);
 }
 
+static void group__or_one_tensor(void **state)
+{
+    (void)state;
+    kolo_tensor list[2] = {host_args(NULL, data, four).output, host_args(NULL, data + 8, four).output};
+    kolo_args args = host_group("g", NULL, 2);
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "args.tensors is 2, but args.outputs is NULL");
+    args.outputs = list;
+    args.output = list[0];
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "and args.output or args.input is set, too");
+    args.output = (kolo_tensor){0};
+    args.input = list[0];
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "and args.output or args.input is set, too");
+    args.input = (kolo_tensor){0};
+    accepted(kolo_allreduce, &args);
+    args.tensors = 0;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "args.tensors is 0, but a list of tensors is set");
+    args = usual();
+    args.inputs = list;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "args.tensors is 0, but a list of tensors is set");
+    refused(kolo_broadcast, &args, KOLO_ERR_UNSUPPORTED, "are for all-reduces; this operation takes one tensor");
+    args = host_group("g", list, 2);
+    refused(kolo_reduce_scatter, &args, KOLO_ERR_UNSUPPORTED, "takes one tensor");
+    refused(kolo_allgather, &args, KOLO_ERR_UNSUPPORTED, "takes one tensor");
+}
+
 static void group__one_bad_tensor_refuses_all(void **state)
 {
     (void)state;
-    kolo_args list[3] = {host_args("g", data, four), host_args(NULL, data + 8, four), host_args(NULL, data + 16, four)};
-    list[2].output.device_type = 2;
-    host_expect(kolo_grouped_allreduce(ctx, list, 3, NULL), KOLO_ERR_UNSUPPORTED,
-                "tensor 2 of the group: the output is on device type 2");
-    list[2] = host_args(NULL, data + 16, four);
-    list[1].struct_size += 8; /* all must be equally long */
-    host_expect(kolo_grouped_allreduce(ctx, list, 3, NULL), KOLO_ERR_VERSION, "beyond them is set");
-    list[1] = host_args(NULL, data + 8, four);
-    list[1].output.dtype = KOLO_INT32; /* mixed types may share a group */
-    assert_int_equal(kolo_grouped_allreduce(ctx, list, 3, NULL), KOLO_OK);
-    list[0].prescale = 0.5;
-    host_expect(kolo_grouped_allreduce(ctx, list, 3, NULL), KOLO_ERR_INVALID, "tensor 1 of the group: prescale 0.5");
+    kolo_tensor list[3], inputs[3] = {{0}, {0}, {0}};
+    for (int i = 0; i < 3; i++)
+        list[i] = host_args(NULL, data + 8 * (ptrdiff_t)i, four).output;
+    kolo_args args = host_group("g", list, 3);
+    list[2].device_type = 2;
+    refused(kolo_allreduce, &args, KOLO_ERR_UNSUPPORTED, "tensor 2 of the group: the output is on device type 2");
+    list[2].device_type = KOLO_DEVICE_CPU;
+    args.inputs = inputs;
+    inputs[1] = list[1];
+    inputs[1].ndim = 99;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: the input has 99 dimensions");
+    inputs[1].data = NULL;      /* in place: the rest says nothing */
+    list[1].dtype = KOLO_INT32; /* mixed types may share a group */
+    accepted(kolo_allreduce, &args);
+    args.prescale = 0.5;
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: prescale 0.5");
+    args.prescale = 1;
+    list[1] = (kolo_tensor){0};
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: the output was not set");
 }
 
 static void group__too_long_to_describe(void **state)
 {
     (void)state;
     enum { COUNT = 1000 };
-    static kolo_args list[COUNT];
+    static kolo_tensor list[COUNT];
     static const int64_t shape[16] = {300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 300, 0};
     for (int i = 0; i < COUNT; i++) {
-        list[i] = host_args("g", data, shape);
-        list[i].output.ndim = 16;
+        list[i] = host_args(NULL, data, shape).output;
+        list[i].ndim = 16;
     }
-    host_expect(kolo_grouped_allreduce(ctx, list, COUNT, NULL), KOLO_ERR_INVALID,
-                "at most 24576: submit smaller groups");
+    kolo_args args = host_group("g", list, COUNT);
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "at most 24576: submit smaller groups");
 }
 
 static int set_up(void **state)
@@ -398,6 +428,7 @@ int main(void)
         cmocka_unit_test(overlap__is_refused),
         cmocka_unit_test(count_0__is_legal),
         cmocka_unit_test(group__bounds),
+        cmocka_unit_test(group__or_one_tensor),
         cmocka_unit_test(group__one_bad_tensor_refuses_all),
         cmocka_unit_test(group__too_long_to_describe),
     };

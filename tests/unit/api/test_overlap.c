@@ -20,11 +20,18 @@ static int position(int order, int tensor)
     return order == 0 ? tensor : order == 1 ? TENSORS - 1 - tensor : mixed[tensor];
 }
 
+typedef struct group {
+    kolo_args args;
+    kolo_tensor inputs[TENSORS], outputs[TENSORS];
+} group;
+
 /* Tensor k lies at k * SPACE. */
-static void lay_out(kolo_args *list, int order)
+static void lay_out(group *g, int order)
 {
+    *g = (group){.args = host_group(NULL, g->outputs, TENSORS)};
+    g->args.inputs = g->inputs;
     for (int k = 0; k < TENSORS; k++)
-        list[position(order, k)] = host_args(NULL, memory + (ptrdiff_t)k * SPACE, four);
+        g->outputs[position(order, k)] = host_args(NULL, memory + (ptrdiff_t)k * SPACE, four).output;
 }
 
 typedef struct displacement {
@@ -35,13 +42,13 @@ typedef struct displacement {
 } displacement;
 
 /* Numbers in the text are positions in the list; the one that begins first comes first. */
-static void expect_refusal(const kolo_args *list, int order, const displacement *moved)
+static void expect_refusal(const group *g, int order, const displacement *moved)
 {
     char one[64], two[64];
     snprintf(one, sizeof(one), "the %s of tensor %d", moved->input ? "input" : "output",
              position(order, moved->tensor));
     snprintf(two, sizeof(two), "the output of tensor %d", position(order, moved->with));
-    host_expect(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_ERR_INVALID, "overlap; only inputs may");
+    host_expect(kolo_allreduce(ctx, &g->args, NULL), KOLO_ERR_INVALID, "overlap; only inputs may");
     assert_non_null(strstr(kolo_last_error()->message, one));
     assert_non_null(strstr(kolo_last_error()->message, two));
 }
@@ -57,19 +64,19 @@ static void what_is_written__is_nobody_elses(void **state)
     };
     for (int order = 0; order < ORDERS; order++)
         for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-            kolo_args list[TENSORS];
-            lay_out(list, order);
-            kolo_args *one = &list[position(order, cases[i].tensor)];
-            one->input = one->output;
-            (cases[i].input ? &one->input : &one->output)->data = memory + cases[i].to;
+            group g;
+            lay_out(&g, order);
+            int at = position(order, cases[i].tensor);
+            g.inputs[at] = g.outputs[at];
+            (cases[i].input ? &g.inputs[at] : &g.outputs[at])->data = memory + cases[i].to;
             if (!cases[i].input)
-                one->input.data = NULL;
+                g.inputs[at].data = NULL;
             if (cases[i].with >= 0)
-                expect_refusal(list, order, &cases[i]);
+                expect_refusal(&g, order, &cases[i]);
             else
-                assert_int_equal(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_OK);
-            one->output.shape = one->input.shape = none; /* no elements, no memory */
-            assert_int_equal(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_OK);
+                assert_int_equal(kolo_allreduce(ctx, &g.args, NULL), KOLO_OK);
+            g.outputs[at].shape = g.inputs[at].shape = none; /* no elements, no memory */
+            assert_int_equal(kolo_allreduce(ctx, &g.args, NULL), KOLO_OK);
         }
 }
 
@@ -77,13 +84,13 @@ static void inputs__may_be_shared(void **state)
 {
     (void)state;
     for (int order = 0; order < ORDERS; order++) {
-        kolo_args list[TENSORS];
-        lay_out(list, order);
+        group g;
+        lay_out(&g, order);
         for (int k = 0; k < TENSORS; k++) {
-            list[k].input = list[k].output;
-            list[k].input.data = memory + 10 + k / 2;
+            g.inputs[k] = g.outputs[k];
+            g.inputs[k].data = memory + 10 + k / 2;
         }
-        assert_int_equal(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_OK);
+        assert_int_equal(kolo_allreduce(ctx, &g.args, NULL), KOLO_OK);
     }
 }
 
@@ -94,18 +101,18 @@ static void one_that_covers_others__is_found(void **state)
     static const int64_t most[1] = {SPACE * (TENSORS - 1) + 1};
     for (int order = 0; order < ORDERS; order++)
         for (int input = 0; input < 2; input++) {
-            kolo_args list[TENSORS];
-            lay_out(list, order);
-            kolo_args *first = &list[position(order, 0)];
+            group g;
+            lay_out(&g, order);
+            int first = position(order, 0);
             for (int k = 1; k < TENSORS - 1; k++)
-                list[position(order, k)].output.shape = none;
-            first->output.shape = most;
+                g.outputs[position(order, k)].shape = none;
+            g.outputs[first].shape = most;
             if (input) {
                 static float elsewhere[SPACE * TENSORS];
-                first->input = first->output;
-                first->output.data = elsewhere;
+                g.inputs[first] = g.outputs[first];
+                g.outputs[first].data = elsewhere;
             }
-            host_expect(kolo_grouped_allreduce(ctx, list, TENSORS, NULL), KOLO_ERR_INVALID,
+            host_expect(kolo_allreduce(ctx, &g.args, NULL), KOLO_ERR_INVALID,
                         input ? "the input of tensor" : "the output of tensor");
         }
 }

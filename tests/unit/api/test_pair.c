@@ -205,12 +205,13 @@ static void fail_then_add_unnamed(player *p, kolo_context *ctx)
     enum { TOO_MANY = 4096 };
     static float data[1];
     static const int64_t ones[8] = {1, 1, 1, 1, 1, 1, 1, 1};
-    static kolo_args group[TOO_MANY];
+    kolo_tensor group[TOO_MANY];
     for (int i = 0; i < TOO_MANY; i++) {
-        group[i] = host_args(NULL, data, ones);
-        group[i].output.ndim = 8;
+        group[i] = host_args(NULL, data, ones).output;
+        group[i].ndim = 8;
     }
-    CHECK(p, kolo_grouped_allreduce(ctx, group, TOO_MANY, NULL) == KOLO_ERR_INVALID);
+    kolo_args args = host_group(NULL, group, TOO_MANY);
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_ERR_INVALID);
     add_unnamed(p, ctx);
 }
 

@@ -11,10 +11,10 @@ enum { COUNT = 4 };
 
 static const int64_t count = COUNT;
 
-static kolo_request *prepare(kolo_context *ctx, kolo_args *args, size_t tensors)
+static kolo_request *prepare(kolo_context *ctx, const kolo_args *args)
 {
     kolo_request *request = NULL;
-    if (kolo_prepare(ctx, args, tensors, &request) != KOLO_OK)
+    if (kolo_prepare(ctx, args, &request) != KOLO_OK)
         fail_msg("%s", kolo_last_error()->message);
     assert_non_null(request);
     return request;
@@ -36,10 +36,12 @@ static void start__works_on_what_lies_there_now(void **state)
     int64_t *shape = malloc(sizeof(*shape));
     assert_non_null(shape);
     *shape = COUNT;
-    kolo_args args[2] = {host_args(name, a, shape), host_args(NULL, b, shape)};
-    args[0].prescale = 0.5;
-    kolo_request *request = prepare(ctx, args, 2);
-    memset(args, 0xff, sizeof(args)); /* all of it was copied */
+    kolo_tensor list[2] = {host_args(NULL, a, shape).output, host_args(NULL, b, shape).output};
+    kolo_args args = host_group(name, list, 2);
+    args.prescale = 0.5;
+    kolo_request *request = prepare(ctx, &args);
+    memset(&args, 0xff, sizeof(args)); /* all of it was copied */
+    memset(list, 0xff, sizeof(list));
     memset(name, 'x', sizeof(name));
     free(shape);
     for (int turn = 1; turn <= 20; turn++) {
@@ -61,14 +63,19 @@ static void prepare__refuses(void **state)
     float data[COUNT] = {0};
     kolo_args args = host_args(NULL, data, &count);
     kolo_request *request = NULL;
-    host_expect(kolo_prepare(ctx, &args, 1, &request), KOLO_ERR_INVALID, "needs a name");
+    host_expect(kolo_prepare(ctx, &args, &request), KOLO_ERR_INVALID, "needs a name");
     args.name = "w";
-    host_expect(kolo_prepare(ctx, &args, 1, NULL), KOLO_ERR_INVALID, "somewhere to put the request");
-    host_expect(kolo_prepare(ctx, NULL, 1, &request), KOLO_ERR_INVALID, "args is NULL");
-    host_expect(kolo_prepare(ctx, &args, 0, &request), KOLO_ERR_INVALID, "1 to 4096 tensors");
-    host_expect(kolo_prepare(NULL, &args, 1, &request), KOLO_ERR_INVALID, "the context is NULL");
+    host_expect(kolo_prepare(ctx, &args, NULL), KOLO_ERR_INVALID, "somewhere to put the request");
+    host_expect(kolo_prepare(ctx, NULL, &request), KOLO_ERR_INVALID, "args is NULL");
+    args.outputs = &args.output;
+    host_expect(kolo_prepare(ctx, &args, &request), KOLO_ERR_INVALID, "args.tensors is 0");
+    args.tensors = 1;
+    host_expect(kolo_prepare(ctx, &args, &request), KOLO_ERR_INVALID, "the tensor or the list");
+    args.outputs = NULL;
+    args.tensors = 0;
+    host_expect(kolo_prepare(NULL, &args, &request), KOLO_ERR_INVALID, "the context is NULL");
     args.output.data = NULL;
-    host_expect(kolo_prepare(ctx, &args, 1, &request), KOLO_ERR_INVALID, "data is NULL");
+    host_expect(kolo_prepare(ctx, &args, &request), KOLO_ERR_INVALID, "data is NULL");
     assert_string_equal(kolo_last_error()->operation, "prepare");
     assert_string_equal(kolo_last_error()->tensor, "w");
     assert_null(request);
@@ -82,7 +89,7 @@ static void unstarted__has_no_end_to_wait_for(void **state)
     float data[COUNT] = {0};
     int done;
     kolo_args args = host_args("w", data, &count);
-    kolo_request *request = prepare(ctx, &args, 1);
+    kolo_request *request = prepare(ctx, &args);
     host_expect(kolo_wait(request, -1), KOLO_ERR_STATE, "'w' was prepared, but not started");
     host_expect(kolo_wait(request, 0), KOLO_ERR_STATE, "kolo_start");
     host_expect(kolo_test(request, &done), KOLO_ERR_STATE, "not started");
@@ -90,7 +97,7 @@ static void unstarted__has_no_end_to_wait_for(void **state)
     run(request);
     assert_int_equal(kolo_wait(request, 0), KOLO_OK);
     kolo_request_free(request);
-    kolo_request_free(prepare(ctx, &args, 1)); /* never started */
+    kolo_request_free(prepare(ctx, &args)); /* never started */
     host_finalize(ctx);
 }
 
@@ -113,7 +120,7 @@ static void start__one_at_a_time(void **state)
     kolo_args args = host_args("w", data, &count);
     kolo_request *plain = NULL;
     args.done = start_again;
-    kolo_request *request = prepare(ctx, &args, 1);
+    kolo_request *request = prepare(ctx, &args);
     for (int turn = 1; turn <= 5; turn++) {
         run(request);
         assert_int_equal(atomic_load(&completions), turn);
@@ -153,7 +160,7 @@ static void start__refused_leaves_no_old_result(void **state)
     setenv("KOLO_QUEUE_DEPTH", "16", 1);
     kolo_context *ctx = host_init(NULL);
     kolo_args args = host_args("w", data, &count);
-    kolo_request *request = prepare(ctx, &args, 1), *plain;
+    kolo_request *request = prepare(ctx, &args), *plain;
     run(request);
     void *both[2] = {ctx, request};
     args.name = "filler";
@@ -178,7 +185,7 @@ static void start__after_its_context_has_gone(void **state)
     float data[COUNT] = {0};
     kolo_args args = host_args("w", data, &count);
     kolo_context *ctx = host_init(NULL);
-    kolo_request *request = prepare(ctx, &args, 1), *used = prepare(ctx, &args, 1);
+    kolo_request *request = prepare(ctx, &args), *used = prepare(ctx, &args);
     run(used);
     host_finalize(ctx);
     host_expect(kolo_start(request), KOLO_ERR_STATE, "finalized");
@@ -200,7 +207,7 @@ static void start__in_a_forked_child(void **state)
     int status;
     kolo_args args = host_args("w", data, &count);
     kolo_context *ctx = host_init(NULL);
-    kolo_request *request = prepare(ctx, &args, 1);
+    kolo_request *request = prepare(ctx, &args);
     pid_t child = fork();
     assert_true(child >= 0);
     if (child == 0)

@@ -15,7 +15,7 @@ static kolo_request *prepare(player *p, kolo_context *ctx, const char *name, flo
     kolo_request *request = NULL;
     kolo_args args = host_args(name, data, &count);
     args.timeout_ns = timeout_ns;
-    CHECK(p, kolo_prepare(ctx, &args, 1, &request) == KOLO_OK);
+    CHECK(p, kolo_prepare(ctx, &args, &request) == KOLO_OK);
     return request;
 }
 
@@ -185,13 +185,14 @@ enum { TENSORS = 3 };
 /* In this rank's memory, private or of kolo_alloc, and under a name. */
 static void add_group(player *p, kolo_context *ctx, const char *name, float *data, int turn)
 {
-    kolo_args group[TENSORS];
+    kolo_tensor group[TENSORS];
     for (int i = 0; i < TENSORS; i++) {
-        group[i] = host_args(name, data + i * COUNT, &count);
+        group[i] = host_args(NULL, data + i * COUNT, &count).output;
         fill(p, data + i * COUNT, turn + i);
     }
-    group[0].timeout_ns = INT64_C(60) * 1000 * 1000 * 1000;
-    CHECK(p, kolo_grouped_allreduce(ctx, group, TENSORS, NULL) == KOLO_OK);
+    kolo_args args = host_group(name, group, TENSORS);
+    args.timeout_ns = INT64_C(60) * 1000 * 1000 * 1000;
+    CHECK(p, kolo_allreduce(ctx, &args, NULL) == KOLO_OK);
     for (int i = 0; i < TENSORS; i++)
         check(p, data + i * COUNT, turn + i);
 }

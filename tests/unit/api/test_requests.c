@@ -54,11 +54,10 @@ static void group__completes_together(void **state)
     (void)state;
     float a[COUNT] = {1, 2, 3, 4};
     int32_t b[COUNT] = {5, 6, 7, 8};
-    kolo_args list[2] = {host_args("g", a, &count), host_args(NULL, NULL, &count)};
-    list[1].output.data = b;
-    list[1].output.dtype = KOLO_INT32;
+    kolo_tensor list[2] = {host_args(NULL, a, &count).output, kolo_vector(b, &count, KOLO_INT32)};
+    kolo_args args = host_group("g", list, 2);
     kolo_request *request = NULL;
-    assert_int_equal(kolo_grouped_allreduce(ctx, list, 2, &request), KOLO_OK);
+    assert_int_equal(kolo_allreduce(ctx, &args, &request), KOLO_OK);
     finish(request);
     assert_true(a[3] == 4.0f && b[3] == 8);
 }
@@ -304,11 +303,16 @@ static int tear_down(void **state)
 }
 
 /* The operation is over before the call returns, and so may be the memory of its args: "copied by the call". */
+typedef struct passing {
+    kolo_args args;
+    kolo_tensor list[1];
+} passing;
+
 static void unmap_args(void *user, kolo_request *request, kolo_status status)
 {
     (void)request;
     (void)status;
-    assert_int_equal(munmap(user, sizeof(kolo_args)), 0);
+    assert_int_equal(munmap(user, sizeof(passing)), 0);
 }
 
 static void args__may_go_when_the_operation_is_over(void **state)
@@ -316,14 +320,13 @@ static void args__may_go_when_the_operation_is_over(void **state)
     (void)state;
     float data[COUNT] = {1};
     for (int call = 0; call < 3; call++) {
-        kolo_args *args = mmap(NULL, sizeof(*args), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        assert_true(args != MAP_FAILED);
-        *args = host_args("gone", data, &count);
-        args->done = unmap_args;
-        args->user = args;
-        kolo_status status = call == 0   ? kolo_allreduce(ctx, args, NULL)
-                             : call == 1 ? kolo_grouped_allreduce(ctx, args, 1, NULL)
-                                         : kolo_barrier(ctx, args, NULL);
+        passing *all = mmap(NULL, sizeof(*all), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        assert_true(all != MAP_FAILED);
+        all->list[0] = host_args(NULL, data, &count).output;
+        all->args = call == 1 ? host_group("gone", all->list, 1) : host_args("gone", data, &count);
+        all->args.done = unmap_args;
+        all->args.user = all;
+        kolo_status status = call < 2 ? kolo_allreduce(ctx, &all->args, NULL) : kolo_barrier(ctx, &all->args, NULL);
         assert_int_equal(status, KOLO_OK);
     }
 }

@@ -15,20 +15,23 @@ static void args__of_a_later_version(void **state)
     struct {
         kolo_args known;
         uint8_t more[MORE];
-    } args = {.known = host_args("w", data, &count)};
+    } args = {.known = host_args("w", data, &count)}, group = {.known = host_group("g", &args.known.output, 1)};
     for (size_t more = 0; more <= MORE; more += 8) {
         args.known.struct_size = sizeof(args.known) + more;
         assert_int_equal(kolo_allreduce(ctx, &args.known, NULL), KOLO_OK);
+        group.known.struct_size = args.known.struct_size;
+        assert_int_equal(kolo_allreduce(ctx, &group.known, NULL), KOLO_OK);
     }
     for (size_t i = 0; i < MORE; i++) {
-        args.more[i] = 1;
+        args.more[i] = group.more[i] = 1;
         args.known.struct_size = sizeof(args);
         host_expect(kolo_allreduce(ctx, &args.known, NULL), KOLO_ERR_VERSION,
                     "beyond them is set: the program uses a feature of a newer Kolo");
         host_expect(kolo_barrier(ctx, &args.known, NULL), KOLO_ERR_VERSION, "a newer Kolo");
+        host_expect(kolo_allreduce(ctx, &group.known, NULL), KOLO_ERR_VERSION, "a newer Kolo");
         args.known.struct_size = sizeof(args.known) + i / 8 * 8; /* just short of it */
         assert_int_equal(kolo_allreduce(ctx, &args.known, NULL), KOLO_OK);
-        args.more[i] = 0;
+        args.more[i] = group.more[i] = 0;
     }
     host_finalize(ctx);
 }
@@ -38,13 +41,14 @@ static void args__of_a_wrong_size(void **state)
 {
     (void)state;
     kolo_context *ctx = host_init(NULL);
+    kolo_request *request = NULL;
     static const size_t wrong[] = {0, 1, 8, sizeof(kolo_args) - 8, sizeof(kolo_args) - 1};
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         kolo_args *args = calloc(1, sizeof(*args));
         assert_non_null(args);
         args->struct_size = wrong[i];
         host_expect(kolo_allreduce(ctx, args, NULL), KOLO_ERR_INVALID, "less than any version's");
-        host_expect(kolo_grouped_allreduce(ctx, args, 1, NULL), KOLO_ERR_INVALID, "less than any version's");
+        host_expect(kolo_prepare(ctx, args, &request), KOLO_ERR_INVALID, "less than any version's");
         host_expect(kolo_barrier(ctx, args, NULL), KOLO_ERR_INVALID, "start from the initialiser macro");
         free(args);
     }
@@ -54,38 +58,9 @@ static void args__of_a_wrong_size(void **state)
         assert_non_null(args);
         args->struct_size = absurd[i];
         host_expect(kolo_allreduce(ctx, args, NULL), KOLO_ERR_INVALID, "which is no version's");
-        host_expect(kolo_grouped_allreduce(ctx, args, 1, NULL), KOLO_ERR_INVALID, "which is no version's");
+        host_expect(kolo_prepare(ctx, args, &request), KOLO_ERR_INVALID, "which is no version's");
         free(args);
     }
-    host_finalize(ctx);
-}
-
-static void group__is_as_far_apart_as_its_structs_are_long(void **state)
-{
-    (void)state;
-    enum { COUNT = 3 };
-    kolo_context *ctx = host_init(NULL);
-    float data[COUNT] = {1, 2, 3};
-    const int64_t one = 1;
-    struct later {
-        kolo_args known;
-        uint8_t more[MORE];
-    } list[COUNT];
-    memset(list, 0, sizeof(list));
-    for (int i = 0; i < COUNT; i++) {
-        list[i].known = host_args("g", &data[i], &one);
-        list[i].known.struct_size = sizeof(list[i]);
-    }
-    list[0].known.postscale = 3.0;
-    assert_int_equal(kolo_grouped_allreduce(ctx, &list[0].known, COUNT, NULL), KOLO_OK);
-    for (int i = 0; i < COUNT; i++)
-        assert_true(data[i] == 3.0f * (float)(i + 1));
-    list[2].known.struct_size = sizeof(kolo_args);
-    host_expect(kolo_grouped_allreduce(ctx, &list[0].known, COUNT, NULL), KOLO_ERR_INVALID, "args[2].struct_size is");
-    list[2].known.struct_size = sizeof(list[2]);
-    list[2].more[MORE - 1] = 9;
-    host_expect(kolo_grouped_allreduce(ctx, &list[0].known, COUNT, NULL), KOLO_ERR_VERSION, "a newer Kolo");
-    assert_non_null(strstr(kolo_last_error()->message, "tensor 2 of the group: kolo_args has"));
     host_finalize(ctx);
 }
 
@@ -126,7 +101,6 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(args__of_a_later_version),
         cmocka_unit_test(args__of_a_wrong_size),
-        cmocka_unit_test(group__is_as_far_apart_as_its_structs_are_long),
         cmocka_unit_test(init_args__of_other_versions),
         cmocka_unit_test(errors__tell_their_size),
     };
