@@ -37,9 +37,9 @@ kolo_status kolo_submit_named(kolo_status status, const char *name)
 
 static kolo_status make_request(kolo_context *ctx, const kolo_request_spec *spec, kolo_request **request)
 {
+    /* Far ones need not be that exact: the engine takes a request within milliseconds. */
     bool is_near = spec->timeout_ns > 0 && spec->timeout_ns < KOLO_NS_PER_S;
-    int64_t now_ns = is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns();
-    KOLO_TRY(kolo_request_create(spec, now_ns, request));
+    KOLO_TRY(kolo_request_create(spec, is_near ? kolo_clock_now_ns() : KOLO_COUNT_LATER, request));
     (*request)->driver = ctx->driver;
     (*request)->process = ctx->process;
     return KOLO_OK;

@@ -8,13 +8,14 @@
 
 typedef struct kolo_pool {
     size_t block_bytes; /* at least a pointer's */
+    size_t zero_bytes;  /* so many at its beginning are zeroed */
     size_t most;        /* blocks that are kept */
     _Atomic unsigned busy;
     void *first; /* of the kept ones; each begins with a pointer to the next */
     size_t count;
 } kolo_pool;
 
-/* Not zeroed; NULL when out of memory. */
+/* At a cache line's beginning; NULL when out of memory. */
 void *kolo_pool_take(kolo_pool *pool);
 void kolo_pool_give(kolo_pool *pool, void *block);
 /* Frees what is kept. */

@@ -10,13 +10,16 @@
  * often: the last ones, far from the runners'. */
 enum { COUNTER_LINE = KOLO_TRANSPORT_FLAG_LINES - 1, BROKEN_LINE = COUNTER_LINE - 1, FLAGS_PER_LINE = 8 };
 
+/* Many processors fetch lines in pairs. */
+enum { PAIR_BYTES = 2 * KOLO_BOARD_LINE_BYTES };
+
 _Static_assert((int)KOLO_PLAN_VALUE_RANKS == (int)KOLO_BOARD_RANKS_MAX, "what plans count on");
 
 void kolo_board_share(kolo_board *board, int32_t rank, int32_t size, kolo_publisher *publisher,
                       const kolo_transport_ops *ops, kolo_transport *transport)
 {
-    size_t window = ops->window_bytes(transport) / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
-    size_t bytes = window / 2 / KOLO_BOARD_CARD_BYTES * KOLO_BOARD_CARD_BYTES;
+    size_t window = ops->window_bytes(transport) / PAIR_BYTES * PAIR_BYTES;
+    size_t bytes = window / 2 / PAIR_BYTES * PAIR_BYTES;
     if (size > KOLO_BOARD_RANKS_MAX || bytes < (size_t)KOLO_BOARD_CARDS_BYTES + KOLO_BOARD_CELLS_LEAST)
         return;
     size_t lines = (bytes - KOLO_BOARD_CARDS_BYTES) / KOLO_BOARD_LINE_BYTES;

@@ -2,11 +2,11 @@
  * message. Each rank writes its own part of the board alone; all others read it.
  *
  *     by value   small all-reduces, barriers:   cell   u64 round | payload
- *     by place   tensors in the ranks' heaps:   card   u64 round, where the tensors are (places.h) | flags
+ *     by place   tensors in the ranks' heaps:   card   u64 round, where the tensors are (places.h); and a line of flags
  *
  * By value: a rank writes its input and then the round into its cell, and is done once it has seen this round in
  * everybody's: one flight of a cache line. By place: a rank writes where its tensors lie, and once it has seen
- * everybody's place it works on all ranks' tensors directly (plan/shared.c); flags of the card's second line tell when.
+ * everybody's place it works on all ranks' tensors directly (plan/shared.c); the card's flags tell when.
  *
  * There are two cards for each slot, for even and for odd rounds, and two or more cells. Two are enough: who posts round n+2
  * has completed n+1, for which everybody had to be through with n. More are better where tensors are long: a line that the
@@ -33,9 +33,10 @@ enum {
     KOLO_BOARD_LINE_BYTES = 64,
     KOLO_BOARD_VALUE_BYTES = KOLO_PLAN_VALUE_BYTES,
     KOLO_BOARD_CELL_LINES_MAX = KOLO_BOARD_VALUE_BYTES / KOLO_BOARD_LINE_BYTES + 2, /* that, and two for the round */
-    KOLO_BOARD_CARD_BYTES = 128,
+    KOLO_BOARD_CARD_BYTES = 32,
     KOLO_BOARD_CARDS = 4096,
-    KOLO_BOARD_CARDS_BYTES = 2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES,
+    KOLO_BOARD_CARDS_BYTES =
+        2 * KOLO_BOARD_CARDS * (KOLO_BOARD_CARD_BYTES + KOLO_BOARD_LINE_BYTES), /* with their flags */
     KOLO_BOARD_CELLS_LEAST = 512 * 1024, /* bytes for cells, or there is no board */
     KOLO_BOARD_RING_LINES =
         512 * 1024 / KOLO_BOARD_LINE_BYTES, /* of a slot's cells in a half: both are twice what a core's caches hold */

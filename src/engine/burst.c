@@ -51,21 +51,28 @@ static uint32_t gather(const kolo_engine *engine, const kolo_request *first, uin
     return count;
 }
 
-/* The tensors lie in the heap, which was looked at before. */
+/* The tensors lie in the heap, which was looked at before. Answers the last one. */
+static kolo_request *write_cards(const kolo_engine *engine, kolo_request *first, uint32_t count, uint64_t hash)
+{
+    kolo_request *request = first, *last = first;
+    for (uint32_t i = 0; i < count; i++, request = request->next_posted) {
+        last = request;
+        request->post.burst = hash;
+        kolo_board_write_card(&engine->board, &request->post, request->pieces);
+    }
+    return last;
+}
+
 void kolo_burst_publish(kolo_engine *engine)
 {
-    kolo_request *request = engine->broken ? NULL : engine->posted.unwritten;
-    engine->posted.news |= request != NULL;
-    while (request != NULL) {
+    kolo_request *first = engine->broken ? NULL : engine->posted.unwritten;
+    engine->posted.news |= first != NULL;
+    while (first != NULL) {
         uint64_t hash;
-        uint32_t count = gather(engine, request, &hash);
-        for (uint32_t i = 0; i < count; i++, request = request->next_posted) {
-            request->post.burst = hash;
-            request->burst_index = i;
-            request->burst_count = count;
-            request->burst_looks = 0;
-            (void)kolo_board_write_place(&engine->board, &request->post, &request->operation, request->pieces, 0, NULL);
-        }
+        first->burst_count = gather(engine, first, &hash);
+        first->burst_last = write_cards(engine, first, first->burst_count, hash);
+        first->burst_looked = first;
+        first = first->burst_last->next_posted;
     }
     engine->posted.unwritten = NULL;
 }
@@ -88,38 +95,27 @@ static kolo_burst_state look_at(const kolo_board *board, const kolo_post *post)
     return state;
 }
 
-static bool is_member(const kolo_request *request, const kolo_request *first, uint32_t index)
-{
-    return request != NULL && request->post.burst == first->post.burst && request->burst_index == index;
-}
-
-/* Who is missing has posted none of them, as a rule; so one more is looked at then, each time another. A member that the
- * root has decided about is not in the list any more. */
+/* Who has written the last card has written all of them. Who is missing has written none, as a rule; so another one is looked
+ * at then, in turns. */
 kolo_burst_state kolo_burst_look(const kolo_engine *engine, kolo_request *first, bool thorough)
 {
-    uint32_t another = thorough ? 0 : first->burst_looks++ % first->burst_count;
-    kolo_burst_state state = KOLO_BURST_AGREED;
-    const kolo_request *request = first;
-    for (uint32_t i = 0; i < first->burst_count; i++, request = request->next_posted) {
-        if (!is_member(request, first, i))
+    const kolo_board *board = &engine->board;
+    kolo_request *last = first->burst_last, *one = thorough ? first : first->burst_looked;
+    kolo_burst_state state = look_at(board, &last->post);
+    if (state != KOLO_BURST_OPEN)
+        return state;
+    if (!thorough)
+        first->burst_looked = one != last ? one->next_posted : first;
+    do {
+        if (look_at(board, &one->post) == KOLO_BURST_DIFFERS)
             return KOLO_BURST_DIFFERS;
-        if (state == KOLO_BURST_OPEN && !thorough && i != another)
-            continue;
-        kolo_burst_state seen = look_at(&engine->board, &request->post);
-        if (seen == KOLO_BURST_DIFFERS)
-            return seen;
-        if (seen == KOLO_BURST_OPEN)
-            state = seen;
-    }
-    return state;
+    } while (thorough && one != last && (one = one->next_posted) != NULL);
+    return KOLO_BURST_OPEN;
 }
 
 kolo_request *kolo_burst_last(kolo_request *first)
 {
-    kolo_request *last = first;
-    for (uint32_t i = 1; first->post.burst != 0 && i < first->burst_count; i++)
-        last = last->next_posted;
-    return last;
+    return first->post.burst != 0 ? first->burst_last : first;
 }
 
 void kolo_burst_dissolve(kolo_request *first)

@@ -26,12 +26,11 @@ bool kolo_burst_takes(const kolo_engine *engine, const kolo_request *request);
 void kolo_burst_publish(kolo_engine *engine);
 
 /* Whether all ranks have posted the burst that begins with `first`, whose members follow it in the list of those posted; or
- * some rank's is another, or the root has decided about a member. thorough: look at all cards; else at enough of them to find
- * that sooner or later. */
+ * some rank's is another. thorough: look at all cards; else at enough of them to find that sooner or later. */
 typedef enum kolo_burst_state { KOLO_BURST_OPEN, KOLO_BURST_AGREED, KOLO_BURST_DIFFERS } kolo_burst_state;
 kolo_burst_state kolo_burst_look(const kolo_engine *engine, kolo_request *first, bool thorough);
 kolo_request *kolo_burst_last(kolo_request *first);
-/* From here on they are alone. */
+/* From here on they are alone: all of them leave the list at once, or none is in a burst. */
 void kolo_burst_dissolve(kolo_request *first);
 
 #endif

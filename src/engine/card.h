@@ -15,14 +15,24 @@ typedef struct kolo_card {
         };
     };
     uint64_t burst; /* burst.h */
-    _Alignas(KOLO_BOARD_CARD_BYTES / 2) uint64_t flags[KOLO_FLAG_COUNT];
 } kolo_card;
-_Static_assert(sizeof(kolo_card) == KOLO_BOARD_CARD_BYTES, "two cache lines");
+_Static_assert(sizeof(kolo_card) == KOLO_BOARD_CARD_BYTES, "two in a cache line");
+
+static inline size_t kolo_card_number(const kolo_post *post)
+{
+    return (size_t)(post->round & 1) * KOLO_BOARD_CARDS + post->slot;
+}
 
 static inline kolo_card *kolo_card_of(const kolo_board *board, int32_t rank, const kolo_post *post)
 {
-    kolo_card *cards = (kolo_card *)(void *)board->parts[rank];
-    return &cards[(size_t)(post->round & 1) * KOLO_BOARD_CARDS + post->slot];
+    return (kolo_card *)(void *)board->parts[rank] + kolo_card_number(post);
+}
+
+/* The flags of its schedule, in a line of their own. */
+static inline uint64_t *kolo_card_flags(const kolo_board *board, int32_t rank, const kolo_post *post)
+{
+    char *lines = board->parts[rank] + (size_t)2 * KOLO_BOARD_CARDS * KOLO_BOARD_CARD_BYTES;
+    return (uint64_t *)(void *)(lines + kolo_card_number(post) * KOLO_BOARD_LINE_BYTES);
 }
 
 #endif

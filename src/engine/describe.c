@@ -7,12 +7,20 @@
 
 /* An operation is put together first, and appended in one go: this is done for every operation. So is a piece; or where
  * it stays, if there is room for any. */
-enum { OPERATION_BYTES = 2 + 4 + 8 + 8 + 4, PIECE_BYTES_MAX = 2 + 10 * KOLO_MAX_DIMS };
+enum {
+    OPERATION_BYTES = 2 + 4 + 8 + 8 + 4,
+    VARINT_BYTES_MAX = 10,
+    PIECE_BYTES_MAX = 2 + VARINT_BYTES_MAX * KOLO_MAX_DIMS
+};
 
 static inline uint8_t *put(uint8_t *at, uint64_t value, size_t size)
 {
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    memcpy(at, &value, size); /* one store, where compilers leave the loop a loop */
+#else
     for (size_t i = 0; i < size; i++)
         at[i] = (uint8_t)(value >> (8 * i));
+#endif
     return at + size;
 }
 
@@ -52,31 +60,41 @@ bool kolo_operation_is_alike(const kolo_operation *a, const kolo_operation *b)
            memcmp(&a->postscale, &b->postscale, sizeof(double)) == 0;
 }
 
+/* Where what takes at most `most` bytes is put together: at the end of the message, if it has room for so many. */
+static inline uint8_t *begin(const kolo_writer *writer, uint8_t *aside, size_t most)
+{
+    bool has_room = writer->ok && writer->capacity - writer->size >= most;
+    return has_room ? writer->data + writer->size : aside;
+}
+
+static inline void end(kolo_writer *writer, const uint8_t *aside, const uint8_t *start, const uint8_t *at)
+{
+    if (start == aside)
+        kolo_write_raw(writer, aside, (size_t)(at - start));
+    else
+        writer->size += (size_t)(at - start);
+}
+
 void kolo_describe_operation(kolo_writer *writer, const kolo_operation *operation)
 {
-    uint8_t bytes[OPERATION_BYTES], *at = bytes;
+    uint8_t aside[OPERATION_BYTES], *start = begin(writer, aside, OPERATION_BYTES), *at = start;
     *at++ = (uint8_t)operation->collective;
     *at++ = (uint8_t)operation->op;
     at = put(at, (uint32_t)operation->root, sizeof(uint32_t));
     at = put(at, bits_of(operation->prescale), sizeof(uint64_t));
     at = put(at, bits_of(operation->postscale), sizeof(uint64_t));
     at = put(at, (uint32_t)operation->piece_count, sizeof(uint32_t));
-    kolo_write_raw(writer, bytes, (size_t)(at - bytes));
+    end(writer, aside, start, at);
 }
 
 void kolo_describe_piece(kolo_writer *writer, kolo_dtype_id type, int32_t ndim, const int64_t *shape)
 {
-    uint8_t bytes[PIECE_BYTES_MAX];
-    bool has_room = writer->ok && writer->capacity - writer->size >= PIECE_BYTES_MAX;
-    uint8_t *start = has_room ? writer->data + writer->size : bytes, *at = start;
+    uint8_t aside[PIECE_BYTES_MAX], *start = begin(writer, aside, 2 + VARINT_BYTES_MAX * (size_t)ndim), *at = start;
     *at++ = (uint8_t)type;
     *at++ = (uint8_t)ndim;
     for (int32_t d = 0; d < ndim; d++)
         at = put_varint(at, (uint64_t)shape[d]);
-    if (has_room)
-        writer->size += (size_t)(at - start);
-    else
-        kolo_write_raw(writer, bytes, (size_t)(at - bytes));
+    end(writer, aside, start, at);
 }
 
 static inline uint64_t get(const uint8_t *at, size_t size)

@@ -165,7 +165,7 @@ kolo_status kolo_driver_start(kolo_driver *driver, kolo_request *request, bool c
     bool is_near = request->timeout_ns > 0 && request->timeout_ns < KOLO_NS_PER_S;
     if ((caller_waits || !is_near) && start_at_once(driver, request, caller_waits))
         return KOLO_OK;
-    kolo_request_count_from(request, is_near ? kolo_clock_now_ns() : kolo_clock_coarse_ns());
+    kolo_request_count_from(request, is_near ? kolo_clock_now_ns() : KOLO_COUNT_LATER);
     return kolo_driver_submit(driver, request, caller_waits);
 }
 

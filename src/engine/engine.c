@@ -80,6 +80,8 @@ size_t kolo_engine_queue_length(const kolo_engine *engine)
 void kolo_engine_take(kolo_engine *engine, kolo_request *request)
 {
     link_live(engine, request);
+    if (request->deadline_ns == KOLO_COUNT_LATER)
+        kolo_request_count_from(request, engine->now_ns);
     if (request->deadline_ns < engine->deadline_ns)
         engine->deadline_ns = request->deadline_ns;
     if (engine->options.stall_ns > 0 && engine->stall_check_ns == INT64_MAX)
@@ -145,14 +147,26 @@ static void fail_group(kolo_engine *engine, kolo_runner *runner)
     kolo_engine_break(engine, &error, -1);
 }
 
+/* After a group's data, nothing else is near any more: so what ends the members is fetched ahead. */
+static void prefetch_end(const kolo_group *group, size_t now)
+{
+    enum { REQUESTS_AHEAD = 12, ENTRIES_AHEAD = 6 };
+    if (now + REQUESTS_AHEAD < group->member_count)
+        kolo_request_prefetch(group->members[now + REQUESTS_AHEAD].request);
+    if (now + ENTRIES_AHEAD < group->member_count)
+        kolo_entry_prefetch(group->members[now + ENTRIES_AHEAD].request->entry);
+}
+
 static void finish_group(kolo_engine *engine, kolo_runner *runner)
 {
     kolo_group *group = runner->group;
     kolo_runner_finish(runner);
     runner->group = NULL;
-    for (size_t i = 0; i < group->member_count; i++)
+    for (size_t i = 0; i < group->member_count; i++) {
+        prefetch_end(group, i);
         if (--group->members[i].request->pieces_left == 0)
             kolo_engine_finish(engine, group->members[i].request, NULL);
+    }
     free(group);
 }
 

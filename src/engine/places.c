@@ -179,25 +179,38 @@ static bool write_list(const kolo_board *board, const kolo_operation *operation,
     return true;
 }
 
-bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
-                            const kolo_piece *pieces, uint64_t serial, kolo_places **places)
+/* What its card says is there: now others may look. */
+static void tell(const kolo_board *board, const kolo_post *post, kolo_card *own)
 {
-    kolo_card *own = kolo_card_of(board, board->rank, post);
-    if (operation->piece_count > 1) {
-        if (!write_list(board, operation, pieces, serial, places))
-            return false;
-        own->list = offset_of(board, (*places)->list);
-        own->version = (*places)->version;
-    } else {
-        if (!kolo_board_holds(board, operation, pieces))
-            return false;
-        own->input = offset_of(board, pieces->input);
-        own->output = offset_of(board, pieces->output);
-    }
     own->burst = post->burst;
     uint64_t *counter = board->counters[board->rank];
     __atomic_store_n(&own->round, post->round, __ATOMIC_RELEASE);
     __atomic_store_n(counter, *counter + 1, __ATOMIC_RELEASE);
+}
+
+void kolo_board_write_card(const kolo_board *board, const kolo_post *post, const kolo_piece *piece)
+{
+    kolo_card *own = kolo_card_of(board, board->rank, post);
+    own->input = offset_of(board, piece->input);
+    own->output = offset_of(board, piece->output);
+    tell(board, post, own);
+}
+
+bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,
+                            const kolo_piece *pieces, uint64_t serial, kolo_places **places)
+{
+    if (operation->piece_count == 1) {
+        if (!kolo_board_holds(board, operation, pieces))
+            return false;
+        kolo_board_write_card(board, post, pieces);
+        return true;
+    }
+    if (!write_list(board, operation, pieces, serial, places))
+        return false;
+    kolo_card *own = kolo_card_of(board, board->rank, post);
+    own->list = offset_of(board, (*places)->list);
+    own->version = (*places)->version;
+    tell(board, post, own);
     return true;
 }
 
@@ -297,7 +310,7 @@ kolo_status kolo_board_read_places(const kolo_board *board, const kolo_post *pos
 void kolo_board_read_flags(const kolo_board *board, const kolo_post *post, uint64_t **flags)
 {
     for (int32_t rank = 0; rank < board->size; rank++)
-        flags[rank] = kolo_card_of(board, rank, post)->flags;
+        flags[rank] = kolo_card_flags(board, rank, post);
 }
 
 uint64_t kolo_board_places(const kolo_board *board)

@@ -22,6 +22,8 @@ bool kolo_board_has_card(const kolo_board *board, const kolo_operation *operatio
                          uint32_t slot);
 bool kolo_board_holds(const kolo_board *board, const kolo_operation *operation, const kolo_piece *pieces);
 
+/* Posts one tensor that lies in the own heap. */
+void kolo_board_write_card(const kolo_board *board, const kolo_post *post, const kolo_piece *piece);
 /* Posts. False: not all tensors lie in the own heap, or it has no room for the list, and nothing was posted. *places:
  * the name's, made for a group if NULL. serial: with the same one, pieces are the same; 0: they may be others. */
 bool kolo_board_write_place(const kolo_board *board, const kolo_post *post, const kolo_operation *operation,

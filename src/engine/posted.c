@@ -52,11 +52,14 @@ static void unlink_at(kolo_posted_list *list, kolo_request **at)
 void kolo_posted_drop(kolo_posted *posted, kolo_request *request)
 {
     kolo_posted_list *list = list_of(posted, request);
-    kolo_request **at = &list->first;
-    while (*at != NULL && *at != request)
-        at = &(*at)->next_posted;
+    kolo_request **at = &list->first, *first = NULL;
+    for (; *at != NULL && *at != request; at = &(*at)->next_posted)
+        if (first == NULL && (*at)->post.burst == request->post.burst)
+            first = *at;
     if (*at == NULL)
         return;
+    if (request->post.burst != 0)
+        kolo_burst_dissolve(first != NULL ? first : request);
     if (posted->unwritten == request)
         posted->unwritten = request->next_posted;
     unlink_at(list, at);

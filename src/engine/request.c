@@ -10,7 +10,7 @@
 
 /* A request of one tensor with a name of up to some 150 bytes fits into a block; others are made by themselves. */
 enum { BLOCK_BYTES = 512, BLOCKS_KEPT = 4096 };
-static kolo_pool blocks = {.block_bytes = BLOCK_BYTES, .most = BLOCKS_KEPT};
+static kolo_pool blocks = {.block_bytes = BLOCK_BYTES, .zero_bytes = sizeof(kolo_request), .most = BLOCKS_KEPT};
 
 __attribute__((destructor)) static void empty_blocks(void)
 {
@@ -20,11 +20,13 @@ __attribute__((destructor)) static void empty_blocks(void)
 /* The request and what lies behind it, which is not zeroed. */
 static kolo_request *make(size_t tail_bytes)
 {
-    bool pooled = sizeof(kolo_request) + tail_bytes <= BLOCK_BYTES;
-    kolo_request *made = pooled ? kolo_pool_take(&blocks) : malloc(sizeof(kolo_request) + tail_bytes);
+    size_t bytes = sizeof(kolo_request) + tail_bytes;
+    bool pooled = bytes <= BLOCK_BYTES;
+    kolo_request *made = pooled ? kolo_pool_take(&blocks) : malloc(bytes);
     if (made == NULL)
         return NULL;
-    memset(made, 0, sizeof(*made));
+    if (!pooled)
+        memset(made, 0, sizeof(*made));
     made->pooled = pooled;
     return made;
 }
@@ -65,7 +67,11 @@ bool kolo_request_is_described(const kolo_request_spec *spec, const uint8_t *byt
 
 static int64_t deadline_of(int64_t timeout_ns, int64_t now_ns)
 {
-    return timeout_ns <= 0 || timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
+    if (timeout_ns <= 0)
+        return INT64_MAX;
+    if (now_ns == KOLO_COUNT_LATER)
+        return KOLO_COUNT_LATER;
+    return timeout_ns > INT64_MAX - now_ns ? INT64_MAX : now_ns + timeout_ns;
 }
 
 /* The usual one: in a block, described where it stays. NULL: it does not fit, or there is no memory. */

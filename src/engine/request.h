@@ -14,6 +14,7 @@
 #include "engine/board.h"
 #include <kolo/kolo.h>
 #include <stdatomic.h>
+#include <stddef.h>
 
 /* The name of kolo_finalize's barrier: who submits it has no other operation under way, and will submit none. Names that
  * begin with '#' are Kolo's own; "#0", "#1", ... those of operations that were given none. */
@@ -26,41 +27,55 @@ typedef enum kolo_request_state {
     KOLO_REQUEST_PREPARED
 } kolo_request_state;
 
+/* By cache lines: between thousands of requests in flight each line is far away again when it is needed. */
 struct kolo_request {
+    /* What its end takes. */
     _Atomic uint32_t state;  /* kolo_request_state */
     _Atomic uint32_t waited; /* somebody sleeps until DONE: wake the driver's sleepers */
     _Atomic uint32_t refs;
     bool pooled; /* its memory */
+    bool running;
+    bool asked;  /* after the deadline: who is late? */
+    bool posted; /* on the board, as `post`, and not yet complete */
+    kolo_status status;
+    uint32_t agreement; /* on its entry, that it was found to be the same as; 0: none */
+    kolo_error *error;  /* NULL, or owned */
+    uint64_t flags;
+    kolo_done_fn done;
+    void *user;
+    struct kolo_driver *driver; /* whoever can make it progress; NULL under the simulator */
+    /* The engine's lists. */
+    struct kolo_entry *entry; /* of its name, once taken from the queue */
+    size_t pieces_left;
+    struct kolo_request *next_posted;
+    struct kolo_request *next_same_name;
+    struct kolo_request *live_prev, *live_next;
+    struct kolo_request *burst_last,
+        *burst_looked; /* of a burst's first member: the last one, the one to look at next, */
+    /* What it is. */
+    uint32_t burst_count; /* and how many there are */
     kolo_operation operation;
     kolo_piece *pieces;
     char *name;
     uint8_t *description;
     size_t description_size;
-    kolo_status status;
-    kolo_error *error;   /* NULL, or owned */
-    int64_t deadline_ns; /* INT64_MAX: none */
-    int64_t timeout_ns;  /* <= 0: none */
-    uint64_t flags;
-    kolo_done_fn done;
-    void *user;
-    struct kolo_driver *driver;   /* whoever can make it progress; NULL under the simulator */
+    kolo_post post;
+    int64_t deadline_ns;          /* INT64_MAX: none; or KOLO_COUNT_LATER */
+    int64_t timeout_ns;           /* <= 0: none */
     uint64_t process;             /* that submitted it; a forked child's is another */
     uint64_t serial;              /* of one that can be started again: no other has it; else 0 */
     struct kolo_context *context; /* of such a one: where, and which of those that have been there */
     uint64_t incarnation;
-    /* The engine's own. */
-    struct kolo_entry *entry; /* of its name, once taken from the queue */
-    size_t pieces_left;
-    bool running;
-    bool asked;         /* after the deadline: who is late? */
-    bool posted;        /* on the board, as `post`, and not yet complete */
-    uint32_t agreement; /* on its entry, that it was found to be the same as; 0: none */
-    kolo_post post;
-    uint32_t burst_index, burst_count, burst_looks; /* where it is one of those: which, of how many; and looks so far */
-    struct kolo_request *next_posted;
-    struct kolo_request *next_same_name;
-    struct kolo_request *live_prev, *live_next;
 };
+_Static_assert(offsetof(struct kolo_request, entry) == 64 && offsetof(struct kolo_request, burst_count) == 128,
+               "as its comments say");
+
+/* Its end is near. */
+static inline void kolo_request_prefetch(const kolo_request *request)
+{
+    __builtin_prefetch(request, 1);
+    __builtin_prefetch(&request->entry, 1);
+}
 
 /* What a request is made of; everything is copied. shapes[i] has ndims[i] entries. */
 typedef struct kolo_request_spec {
@@ -80,6 +95,9 @@ void kolo_request_describe(kolo_writer *writer, const kolo_request_spec *spec);
 
 /* Whether `bytes` are what the above would write. */
 bool kolo_request_is_described(const kolo_request_spec *spec, const uint8_t *bytes, size_t size);
+
+/* In place of a time: a deadline counts from when the engine takes the request from its queue. */
+enum { KOLO_COUNT_LATER = -1 };
 
 /* With one reference, the caller's; its deadline counts from now_ns. KOLO_ERR_INVALID when the description is too long. */
 KOLO_NODISCARD kolo_status kolo_request_create(const kolo_request_spec *spec, int64_t now_ns, kolo_request **request);

@@ -111,11 +111,11 @@ static void board__stays_out_of_use_where_something_lacks(void **state)
     assert_int_equal(way_of(&w, KOLO_BARRIER, KOLO_DTYPE_FLOAT32, 0, 0), KOLO_WAY_ORDER);
     world_share(&w, RANKS);
     assert_int_equal(w.boards[RANKS - 1].size, RANKS);
-    w.window_bytes -= 2 * KOLO_BOARD_CARD_BYTES;
+    w.window_bytes -= 4 * KOLO_BOARD_LINE_BYTES;
     world_share(&w, RANKS);
     assert_int_equal(w.boards[0].size, 0);
     assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 50000, 0), KOLO_WAY_ORDER);
-    w.window_bytes += 2 * KOLO_BOARD_CARD_BYTES;
+    w.window_bytes += 4 * KOLO_BOARD_LINE_BYTES;
     for (w.without_heap = 0; w.without_heap < 3; w.without_heap++) {
         world_share(&w, 3);
         assert_int_equal(way_of(&w, KOLO_ALLREDUCE, KOLO_DTYPE_FLOAT32, 10, 0), KOLO_WAY_VALUE);
