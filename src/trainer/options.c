@@ -248,3 +248,70 @@ const char *train_optimizer_name(train_optimizer_kind kind)
 {
     return kind == TRAIN_ADAM ? "adam" : "sgd";
 }
+
+/* ---- what all ranks must have alike ------------------------------------------------------------------------- */
+
+/* Paths may differ, and how many threads a rank has; but for the checkpoint, which only rank 0 reads and writes, when. */
+static const char *const common[] = {"--hidden",    "--epochs", "--stop-after",  "--batch",
+                                     "--optimizer", "--lr",     "--momentum",    "--weight-decay",
+                                     "--warmup",    "--decay",  "--decay-every", "--decay-factor",
+                                     "--seed",      "--limit",  "--checkpoint",  "--resume"};
+
+static void write_hidden(const train_options *options, char *text, size_t size)
+{
+    size_t used = (size_t)snprintf(text, size, options->hidden_count > 0 ? "" : "none");
+    for (int32_t i = 0; i < options->hidden_count && used < size; i++)
+        used += (size_t)snprintf(text + used, size - used, "%s%" PRId32, i > 0 ? "," : "", options->hidden[i]);
+}
+
+/* As it was given, if that has no more digits than tell it from others. */
+static void write_real(double value, char *text, size_t size)
+{
+    snprintf(text, size, "%.15g", value);
+    double read = strtod(text, NULL);
+    if (read < value || read > value)
+        snprintf(text, size, "%.17g", value);
+}
+
+static const char *decay_name(train_decay decay)
+{
+    return decay == TRAIN_DECAY_COSINE ? "cosine" : decay == TRAIN_DECAY_STEP ? "step" : "none";
+}
+
+static void write_value(const train_options *options, const option_row *row, char *text, size_t size)
+{
+    const void *field = (const char *)options + row->offset;
+    switch (row->kind) {
+    case OPTION_HIDDEN:
+        write_hidden(options, text, size);
+        break;
+    case OPTION_INTEGER:
+        snprintf(text, size, "%" PRId64, *(const int64_t *)field);
+        break;
+    case OPTION_REAL:
+        write_real(*(const double *)field, text, size);
+        break;
+    case OPTION_OPTIMIZER:
+        snprintf(text, size, "%s", train_optimizer_name(options->optimizer));
+        break;
+    case OPTION_DECAY:
+        snprintf(text, size, "%s", decay_name(options->decay));
+        break;
+    case OPTION_FLAG:
+        snprintf(text, size, "%s", *(const bool *)field ? "given" : "not given");
+        break;
+    case OPTION_TEXT:
+        snprintf(text, size, "%s", *(const char *const *)field != NULL ? "given" : "not given");
+        break;
+    }
+}
+
+bool train_options_common(const train_options *options, size_t index, const char **name, char *text, size_t size)
+{
+    if (index >= sizeof common / sizeof common[0])
+        return false;
+    const char *value;
+    *name = common[index];
+    write_value(options, find_row(*name, &value), text, size);
+    return true;
+}

@@ -47,4 +47,7 @@ void train_options_print_help(FILE *file);
 
 const char *train_optimizer_name(train_optimizer_kind kind);
 
+/* The options that all ranks must have alike, from index 0 on: *name "--batch", text "64". False: there are no more. */
+bool train_options_common(const train_options *options, size_t index, const char **name, char *text, size_t size);
+
 #endif

@@ -9,40 +9,14 @@
 #include <unistd.h>
 
 #include <cblas.h>
-#include <zlib.h>
 
 #include "trainer/checkpoint.h"
+#include "trainer/same.h"
 #include "trainer/threads.h"
 
 enum { EVALUATION_BATCH = 256 };
 
 /* ---- set-up --------------------------------------------------------------------------------- */
-
-/* Ranks that were started differently would wait for each other's tensors, or compute nonsense. */
-static uint32_t fingerprint(const train_session *session)
-{
-    const train_options *o = session->options;
-    double numbers[] = {(double)o->epochs,
-                        (double)o->stop_after,
-                        (double)o->batch,
-                        (double)o->limit,
-                        (double)o->seed,
-                        (double)o->optimizer,
-                        o->lr,
-                        o->momentum,
-                        o->weight_decay,
-                        (double)o->decay,
-                        o->decay_factor,
-                        (double)o->decay_every,
-                        (double)o->hidden_count,
-                        (double)o->warmup,
-                        (double)o->resume,
-                        o->checkpoint != NULL};
-    uLong crc = train_dataset_checksum(&session->data.training);
-
-    crc = crc32_z(crc, (const Bytef *)numbers, sizeof numbers);
-    return (uint32_t)crc32_z(crc, (const Bytef *)o->hidden, sizeof o->hidden);
-}
 
 static bool open_log(FILE **log, const char *path, train_failure *failure)
 {
@@ -202,9 +176,12 @@ static bool set_up(train_session *session, train_failure *failure)
     const train_options *options = session->options;
     train_exchange *exchange = session->exchange;
 
+    if (!train_same_options(exchange, options, failure))
+        return false;
     bool ok = train_data_read(&session->data, options->data, options->limit, failure);
+    uint32_t checksum = ok ? train_dataset_checksum(&session->data.training) : 0;
     if (!train_exchange_agree(exchange, ok, failure) ||
-        !train_exchange_same(exchange, fingerprint(session), "other options or other training data", failure))
+        !train_exchange_same(exchange, checksum, "other training data", failure))
         return false;
     ok = allocate(session, failure);
     if (!train_exchange_agree(exchange, ok, failure) || !set_threads(session, failure) ||

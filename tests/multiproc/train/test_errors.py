@@ -97,12 +97,21 @@ class Errors(TrainCase):
         self.assert_told_once(["diverged", "--lr"], *SMALL, "--lr", "1e6", "--epochs", 20)
 
     def test_ranks_started_differently(self):
-        script = f'exec "{TRAIN}" {" ".join(SMALL)} --epochs 1 --batch $((10 + RANK / 2))'
-        done = subprocess.run([KOLORUN, "-np", "3", "sh", "-c", script], capture_output=True, text=True,
-                              timeout=LIMIT_S, check=False)
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("rank 2 has other options", done.stderr)
-        self.assertEqual(done.stderr.count("kolo-train: "), 1, done.stderr)
+        for options, told in (
+            ("--batch $((10 + RANK / 2))", "rank 2 has other options than rank 0: --batch 11, there 10"),
+            ("--hidden 4,$((5 + RANK / 2))", "--hidden 4,6, there 4,5"),
+            ("--lr 0.0$((1 + RANK / 2))", "--lr 0.02, there 0.01"),
+            ("--optimizer $([ $RANK = 2 ] && echo adam || echo sgd)", "--optimizer adam, there sgd"),
+            ("--decay $([ $RANK = 2 ] && echo none || echo step)", "--decay none, there step"),
+            (f"$([ $RANK = 2 ] && echo --checkpoint {self.folder}/c)", "--checkpoint given, there not given"),
+        ):
+            with self.subTest(options=options):
+                script = f'exec "{TRAIN}" {" ".join(SMALL)} --epochs 1 {options}'
+                done = subprocess.run([KOLORUN, "-np", "3", "sh", "-c", script], capture_output=True, text=True,
+                                      timeout=LIMIT_S, check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertIn(told, done.stderr)
+                self.assertEqual(done.stderr.count("kolo-train: "), 1, done.stderr)
 
     def test_bar_on_a_terminal(self):
         ours, theirs = pty.openpty()

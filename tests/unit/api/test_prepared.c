@@ -196,6 +196,7 @@ static void start__after_its_context_has_gone(void **state)
         host_finalize(ctx);
     }
     assert_int_equal(kolo_wait(used, -1), KOLO_OK); /* its last result stays */
+    host_expect(kolo_wait(request, -1), KOLO_ERR_STATE, "never started, and its context was finalized");
     kolo_request_free(request);
     kolo_request_free(used);
 }
