@@ -17,8 +17,9 @@ struct kolo_again {
 
 /* ---- what a list says -------------------------------------------------------------------------------------------- */
 
-/* As few words as tell a tensor from another: thousands are read in each call. */
+/* As few words as tell a tensor from another: thousands are read in each call. An input without data has no type. */
 enum { ADDRESS, TYPE, SHAPE };
+enum { IN_PLACE = -1 };
 
 static inline int64_t address_of(const kolo_tensor *tensor)
 {
@@ -66,10 +67,9 @@ static const int64_t *match_inputs(const kolo_args *args, const int64_t *words)
 {
     for (size_t i = 0; args->inputs != NULL && words != NULL && i < args->tensors; i++) {
         const kolo_tensor *input = &args->inputs[i];
-        if (input->data != NULL)
-            words = match(input, words);
-        else
-            words = words[ADDRESS] == 0 ? words + 1 : NULL;
+        if ((input->data == NULL) != (words[TYPE] == IN_PLACE))
+            return NULL;
+        words = input->data != NULL ? match(input, words) : words + SHAPE;
     }
     return words;
 }
@@ -79,10 +79,13 @@ static void write_all(const kolo_args *args, int64_t *words)
     for (size_t i = 0; i < args->tensors; i++)
         words = write(&args->outputs[i], words);
     for (size_t i = 0; args->inputs != NULL && i < args->tensors; i++) {
-        if (args->inputs[i].data != NULL)
+        if (args->inputs[i].data != NULL) {
             words = write(&args->inputs[i], words);
-        else
-            *words++ = 0;
+        } else {
+            words[ADDRESS] = 0;
+            words[TYPE] = IN_PLACE;
+            words += SHAPE;
+        }
     }
 }
 
@@ -92,7 +95,7 @@ static size_t count_words(const kolo_args *args)
     for (size_t i = 0; i < args->tensors; i++) {
         words += SHAPE + (size_t)args->outputs[i].ndim;
         if (args->inputs != NULL)
-            words += args->inputs[i].data != NULL ? SHAPE + (size_t)args->inputs[i].ndim : 1;
+            words += SHAPE + (size_t)(args->inputs[i].data != NULL ? args->inputs[i].ndim : 0);
     }
     return words;
 }
@@ -224,8 +227,7 @@ void kolo_agains_add(kolo_agains *agains, kolo_again *again)
 {
     pthread_mutex_lock(&agains->lock);
     link_first(agains, again);
-    kolo_again *surplus = unlink_surplus(agains, again->request->name);
-    pthread_mutex_unlock(&agains->lock);
-    if (surplus != NULL)
+    for (kolo_again *surplus; (surplus = unlink_surplus(agains, again->request->name)) != NULL;)
         kolo_again_drop(surplus);
+    pthread_mutex_unlock(&agains->lock);
 }

@@ -129,11 +129,14 @@ static bool is_unstarted(const kolo_request *request)
 static kolo_status refuse_unstarted(const kolo_request *request)
 {
     char title[KOLO_TITLE_BYTES];
+    kolo_status status = check_process(request);
+    if (status != KOLO_OK)
+        return about(request, status);
     bool is_live =
         kolo_context_check(request->context) == KOLO_OK && request->incarnation == request->context->incarnation;
     return about(request, kolo_fail(KOLO_ERR_STATE,
                                     is_live ? "%s was prepared, but not started: call kolo_start first"
-                                            : "%s was prepared, but never started, and its context was finalized",
+                                            : "%s was prepared, but not started, and its context was finalized",
                                     kolo_request_title(request->name, title)));
 }
 

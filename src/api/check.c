@@ -115,8 +115,8 @@ kolo_status kolo_check_one(kolo_collective collective, const kolo_args *args)
     if (args->tensors == 0 && args->inputs == NULL && args->outputs == NULL)
         return KOLO_OK;
     if (collective != KOLO_ALLREDUCE)
-        return kolo_fail(KOLO_ERR_UNSUPPORTED,
-                         "args.inputs, outputs and tensors are for all-reduces; this operation takes one tensor");
+        return kolo_fail(KOLO_ERR_UNSUPPORTED, "args.inputs, outputs and tensors are for all-reduces, not for %s",
+                         kolo_collective_name(collective));
     return kolo_fail(KOLO_ERR_INVALID, "args.tensors is 0, but a list of tensors is set: say how many there are");
 }
 
@@ -291,8 +291,9 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_tensor 
         kolo_check_plain(input, output, piece))
         return check_factors(operation, piece->type);
     if (output->data == NULL && output->dtype.bits == 0)
-        return kolo_fail(KOLO_ERR_INVALID, "the output was not set; give args.output the tensor, as KOLO_VECTOR(data, "
-                                           "count, KOLO_FLOAT32) makes it (in place: the output alone)");
+        return kolo_fail(KOLO_ERR_INVALID,
+                         "the output was not set; give it the tensor, as KOLO_VECTOR(data, count, KOLO_FLOAT32) makes "
+                         "it (in place: the output alone)");
     KOLO_TRY(check_tensor("output", output, &piece->type, &output_count));
     KOLO_TRY(check_factors(operation, piece->type));
     piece->output = first_element(output);

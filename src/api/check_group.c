@@ -1,4 +1,4 @@
-/* check_group.c - the tensors of a grouped call: each one, in as few instructions as thousands of them deserve, and that
+/* check_group.c - a list of tensors: each one, in as few instructions as thousands of them deserve, and that
  * they do not overlap. */
 #include "api/check.h"
 

@@ -29,13 +29,28 @@ static bool reserve_lists(kolo_check_lists *lists, size_t count)
     return memory != NULL;
 }
 
+static kolo_status check_single(group *g, const kolo_context *ctx, const kolo_args *args)
+{
+    const kolo_tensor *shape_of = NULL;
+    KOLO_TRY(kolo_check_operation(KOLO_ALLREDUCE, args, ctx->job.size, &g->operation));
+    KOLO_TRY(kolo_check_piece(&g->operation, &args->input, &args->output, ctx->job.size, ctx->job.rank,
+                              &g->lists.pieces[0], &shape_of));
+    g->operation.piece_count = 1;
+    g->lists.ndims[0] = shape_of->ndim;
+    g->lists.shapes[0] = shape_of->shape;
+    return KOLO_OK;
+}
+
+/* A list, or the one tensor. */
 static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args *args)
 {
+    bool is_list = args->tensors > 0;
     *g = (group){0};
-    KOLO_TRY(kolo_check_list(args));
-    if (!reserve_lists(&g->lists, args->tensors))
+    KOLO_TRY(is_list ? kolo_check_list(args) : kolo_check_one(KOLO_ALLREDUCE, args));
+    if (!reserve_lists(&g->lists, is_list ? args->tensors : 1))
         return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", args->tensors);
-    return kolo_check_group(args, ctx->job.size, ctx->job.rank, &g->operation, &g->lists);
+    return is_list ? kolo_check_group(args, ctx->job.size, ctx->job.rank, &g->operation, &g->lists)
+                   : check_single(g, ctx, args);
 }
 
 static kolo_status make_prepared(kolo_context *ctx, const group *g, const kolo_args *args, kolo_request **request)
@@ -116,19 +131,8 @@ kolo_status kolo_group_run(kolo_context *ctx, const kolo_args *args, kolo_reques
 
 /* ---- prepared ----------------------------------------------------------------------------------------------- */
 
-/* A list, or the one tensor, as a list of one. */
 static kolo_status prepare_checked(kolo_context *ctx, const kolo_args *args, kolo_request **request)
 {
-    kolo_args one;
-    if (args->tensors == 0) {
-        KOLO_TRY(kolo_check_one(KOLO_ALLREDUCE, args));
-        one = *args;
-        one.inputs = &args->input;
-        one.outputs = &args->output;
-        one.input = one.output = (kolo_tensor){0};
-        one.tensors = 1;
-        args = &one;
-    }
     group g;
     kolo_status status = group_read(&g, ctx, args);
     if (status == KOLO_OK)

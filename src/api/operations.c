@@ -210,6 +210,8 @@ static kolo_status run_barrier(kolo_context *ctx, const kolo_args *given, kolo_r
     const char *name = args->name;
     kolo_status status = kolo_check_operation(KOLO_BARRIER, args, ctx->job.size, &operation);
     if (status == KOLO_OK)
+        status = kolo_check_one(KOLO_BARRIER, args);
+    if (status == KOLO_OK)
         status = kolo_submit(ctx, args, &operation, NULL, NULL, NULL, request);
     return kolo_submit_named(status, name);
 }

@@ -89,7 +89,7 @@ static kolo_status form_single(const kolo_group_policy *policy, kolo_request *re
     return KOLO_OK;
 }
 
-/* A grouped call whose tensors go together anyway: where nothing is packed, those of one type do, up to the limit. */
+/* A list whose tensors go together anyway: where nothing is packed, those of one type do, up to the limit. */
 static bool is_whole(const kolo_group_policy *policy, const kolo_request *request)
 {
     const kolo_operation *operation = &request->operation;

@@ -264,6 +264,14 @@ static void write_hidden(const train_options *options, char *text, size_t size)
         used += (size_t)snprintf(text + used, size - used, "%s%" PRId32, i > 0 ? "," : "", options->hidden[i]);
 }
 
+static void write_integer(int64_t value, double least, char *text, size_t size)
+{
+    if ((double)value < least)
+        snprintf(text, size, "not given");
+    else
+        snprintf(text, size, "%" PRId64, value);
+}
+
 /* As it was given, if that has no more digits than tell it from others. */
 static void write_real(double value, char *text, size_t size)
 {
@@ -286,7 +294,7 @@ static void write_value(const train_options *options, const option_row *row, cha
         write_hidden(options, text, size);
         break;
     case OPTION_INTEGER:
-        snprintf(text, size, "%" PRId64, *(const int64_t *)field);
+        write_integer(*(const int64_t *)field, row->min, text, size);
         break;
     case OPTION_REAL:
         write_real(*(const double *)field, text, size);

@@ -102,6 +102,7 @@ class Errors(TrainCase):
             ("--hidden 4,$((5 + RANK / 2))", "--hidden 4,6, there 4,5"),
             ("--lr 0.0$((1 + RANK / 2))", "--lr 0.02, there 0.01"),
             ("--optimizer $([ $RANK = 2 ] && echo adam || echo sgd)", "--optimizer adam, there sgd"),
+            ("$([ $RANK = 2 ] && echo --stop-after 1)", "--stop-after 1, there not given"),
             ("--decay $([ $RANK = 2 ] && echo none || echo step)", "--decay none, there step"),
             (f"$([ $RANK = 2 ] && echo --checkpoint {self.folder}/c)", "--checkpoint given, there not given"),
         ):

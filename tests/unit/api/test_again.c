@@ -318,6 +318,25 @@ static void strides__are_compared(void **state)
     host_finalize(ctx);
 }
 
+/* One that lies at 0, if it lay anywhere: it is told from an input that is none, and what comes behind it from itself. */
+static void input__without_elements_and_one_that_is_none(void **state)
+{
+    (void)state;
+    kolo_context *ctx = host_init(NULL);
+    for (size_t i = 0; i < TENSORS; i++) {
+        call c;
+        make(&c);
+        c.shapes[i][0] = 0;
+        c.inputs[i] = tensor_of(NULL, c.shapes[i]);
+        for (int turn = 0; turn < 4; turn++) {
+            run(ctx, &c);
+            c.inputs[i].data = turn % 2 == 0 ? (float *)(uintptr_t)8 : NULL;
+            c.inputs[i].byte_offset = turn % 2 == 0 ? -(uint64_t)8 : 0;
+        }
+    }
+    host_finalize(ctx);
+}
+
 /* ---- many -------------------------------------------------------------------------------------------------------- */
 
 static void names__more_than_are_remembered(void **state)
@@ -411,6 +430,7 @@ int main(void)
         cmocka_unit_test(names__more_than_are_remembered),
         cmocka_unit_test(callback__is_called_each_time),
         cmocka_unit_test(strides__are_compared),
+        cmocka_unit_test(input__without_elements_and_one_that_is_none),
         cmocka_unit_test(threads__call_the_same_name),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

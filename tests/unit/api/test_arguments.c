@@ -350,10 +350,11 @@ static void group__or_one_tensor(void **state)
     args = usual();
     args.inputs = list;
     refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "args.tensors is 0, but a list of tensors is set");
-    refused(kolo_broadcast, &args, KOLO_ERR_UNSUPPORTED, "are for all-reduces; this operation takes one tensor");
+    refused(kolo_broadcast, &args, KOLO_ERR_UNSUPPORTED, "are for all-reduces, not for broadcast");
+    refused(kolo_barrier, &args, KOLO_ERR_UNSUPPORTED, "not for barrier");
     args = host_group("g", list, 2);
-    refused(kolo_reduce_scatter, &args, KOLO_ERR_UNSUPPORTED, "takes one tensor");
-    refused(kolo_allgather, &args, KOLO_ERR_UNSUPPORTED, "takes one tensor");
+    refused(kolo_reduce_scatter, &args, KOLO_ERR_UNSUPPORTED, "not for reduce_scatter");
+    refused(kolo_allgather, &args, KOLO_ERR_UNSUPPORTED, "not for allgather");
 }
 
 static void group__one_bad_tensor_refuses_all(void **state)
