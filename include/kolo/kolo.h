@@ -100,9 +100,10 @@ enum {
 };
 
 /* One operation. Zeroed except struct_size and the factors: use KOLO_ARGS_INIT. Copied by the call; the name,
- * lists and shapes too. The tensors' memory belongs to Kolo from the call until completion: input may be read, output neither
- * read nor written. So no output may overlap other memory of an operation under way; inputs may overlap each other. Within
- * a call that is checked (KOLO_ERR_INVALID), between calls it is not: their results would be undefined. */
+ * lists and shapes too. The tensors' memory, which needs no alignment, belongs to Kolo from the call until completion: input
+ * may be read, output neither read nor written. So no output may overlap other memory of an operation under way; inputs may
+ * overlap each other. Within a call that is checked (KOLO_ERR_INVALID), between calls it is not: their results would be
+ * undefined. */
 typedef struct kolo_args {
     size_t struct_size;
     const char *name;           /* identity across ranks, 1..255 bytes; NULL: by order of call */

@@ -122,7 +122,7 @@ kolo_status kolo_check_one(kolo_collective collective, const kolo_args *args)
 
 static bool is_set(const kolo_tensor *tensor)
 {
-    return tensor->data != NULL || tensor->dtype.bits != 0;
+    return tensor->data != NULL || tensor->dtype.bits != 0 || tensor->shape != NULL || tensor->ndim != 0;
 }
 
 kolo_status kolo_check_list(const kolo_args *args)
@@ -291,9 +291,10 @@ kolo_status kolo_check_piece(const kolo_operation *operation, const kolo_tensor 
         kolo_check_plain(input, output, piece))
         return check_factors(operation, piece->type);
     if (output->data == NULL && output->dtype.bits == 0)
-        return kolo_fail(KOLO_ERR_INVALID,
-                         "the output was not set; give it the tensor, as KOLO_VECTOR(data, count, KOLO_FLOAT32) makes "
-                         "it (in place: the output alone)");
+        return kolo_fail(
+            KOLO_ERR_INVALID,
+            "the output was not set; give it the tensor, as kolo_vector(data, &count, KOLO_FLOAT32) makes it "
+            "(in place: the output alone); of many at once, args.outputs is the list");
     KOLO_TRY(check_tensor("output", output, &piece->type, &output_count));
     KOLO_TRY(check_factors(operation, piece->type));
     piece->output = first_element(output);

@@ -57,12 +57,11 @@ static void merge_runs(const span *from, span *to, size_t count)
 
 static kolo_status refuse_overlap(const span *a, const span *b)
 {
-    return kolo_fail(
-        KOLO_ERR_INVALID,
-        "the %s of tensor %u of the group (%p, %zu bytes) and the %s of tensor %u (%p, %zu bytes) overlap; "
-        "only inputs may",
-        a->written ? "output" : "input", a->tensor, (const void *)a->begin, (size_t)(a->end - a->begin),
-        b->written ? "output" : "input", b->tensor, (const void *)b->begin, (size_t)(b->end - b->begin));
+    return kolo_fail(KOLO_ERR_INVALID,
+                     "the %s of tensor %u of the list (%p, %zu bytes) and the %s of tensor %u (%p, %zu bytes) overlap; "
+                     "only inputs may; give each its own memory, or call one after the other",
+                     a->written ? "output" : "input", a->tensor, (const void *)a->begin, (size_t)(a->end - a->begin),
+                     b->written ? "output" : "input", b->tensor, (const void *)b->begin, (size_t)(b->end - b->begin));
 }
 
 static const span *farther(const span *a, const span *b)
@@ -144,7 +143,7 @@ static kolo_status refuse_piece(kolo_status status, size_t index)
 {
     char detail[600];
     snprintf(detail, sizeof(detail), "%.599s", kolo_error_current()->message);
-    return kolo_fail(status, "tensor %zu of the group: %s", index, detail);
+    return kolo_fail(status, "tensor %zu of the list: %s", index, detail);
 }
 
 static inline const kolo_tensor *input_of(const kolo_args *args, size_t index)

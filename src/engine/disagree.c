@@ -27,14 +27,13 @@ static const char *advice(const kolo_entry *entry, const kolo_variant *first, co
 {
     size_t one = kolo_description_pieces(first->description, first->description_size),
            other = kolo_description_pieces(second->description, second->description_size);
-    if (one != other && one > 0 && other > 0)
-        return "submit the same tensors together on every rank (args.outputs), or each by "
-               "itself "
-               "everywhere";
+    bool are_alike = first->description[0] == second->description[0]; /* the collective */
+    if (are_alike && one != other && one > 0 && other > 0)
+        return "submit the same tensors together on every rank (args.outputs), or each by itself everywhere";
     if (!kolo_request_is_named(entry->name))
         return "without names, operations match in the order of their calls: make the same calls everywhere, or name "
                "them";
-    return "give it the same operation, type and shape everywhere, or two names";
+    return "give it the same operation, factors, type and shape everywhere, or two names";
 }
 
 /* "ranks 0-2: allreduce sum float32 [512, 784]; rank 3: allreduce sum float32 [784, 512]; give it ...": by lowest rank,

@@ -251,11 +251,11 @@ const char *train_optimizer_name(train_optimizer_kind kind)
 
 /* ---- what all ranks must have alike ------------------------------------------------------------------------- */
 
-/* Paths may differ, and how many threads a rank has; but for the checkpoint, which only rank 0 reads and writes, when. */
-static const char *const common[] = {"--hidden",    "--epochs", "--stop-after",  "--batch",
-                                     "--optimizer", "--lr",     "--momentum",    "--weight-decay",
-                                     "--warmup",    "--decay",  "--decay-every", "--decay-factor",
-                                     "--seed",      "--limit",  "--checkpoint",  "--resume"};
+/* Paths may differ; of the checkpoint, which only rank 0 reads and writes, whether there is one may not. */
+static const char *const common[] = {"--hidden",      "--epochs",       "--stop-after",   "--batch",   "--optimizer",
+                                     "--lr",          "--momentum",     "--weight-decay", "--warmup",  "--decay",
+                                     "--decay-every", "--decay-factor", "--seed",         "--threads", "--limit",
+                                     "--checkpoint",  "--resume"};
 
 static void write_hidden(const train_options *options, char *text, size_t size)
 {
@@ -267,7 +267,7 @@ static void write_hidden(const train_options *options, char *text, size_t size)
 static void write_integer(int64_t value, double least, char *text, size_t size)
 {
     if ((double)value < least)
-        snprintf(text, size, "not given");
+        snprintf(text, size, "none");
     else
         snprintf(text, size, "%" PRId64, value);
 }
@@ -306,10 +306,10 @@ static void write_value(const train_options *options, const option_row *row, cha
         snprintf(text, size, "%s", decay_name(options->decay));
         break;
     case OPTION_FLAG:
-        snprintf(text, size, "%s", *(const bool *)field ? "given" : "not given");
+        snprintf(text, size, "%s", *(const bool *)field ? "given" : "none");
         break;
     case OPTION_TEXT:
-        snprintf(text, size, "%s", *(const char *const *)field != NULL ? "given" : "not given");
+        snprintf(text, size, "%s", *(const char *const *)field != NULL ? "given" : "none");
         break;
     }
 }

@@ -21,14 +21,13 @@ static void fill(record *own, const train_options *options)
 }
 
 /* Against rank 0's. */
-static bool compare(const record *own, const record *first, const train_options *options, int32_t rank,
-                    train_failure *failure)
+static bool compare(const record *own, const record *first, const train_options *options, train_failure *failure)
 {
     const char *name;
     char text[TEXT_BYTES];
     for (size_t i = 0; i < OPTIONS_MOST && train_options_common(options, i, &name, text, sizeof text); i++)
         if (memcmp(own->values[i], first->values[i], TEXT_BYTES) != 0)
-            return train_fail(failure, "rank %" PRId32 " has other options than rank 0: %s %s, there %s", rank, name,
+            return train_fail(failure, "%s %s, but rank 0 has %s; start all ranks with the same options", name,
                               own->values[i], first->values[i]);
     return true;
 }
@@ -40,7 +39,7 @@ bool train_same_options(train_exchange *exchange, const train_options *options, 
     if (train_exchange_agree(exchange, ok, failure) && all != NULL) {
         fill(&all[exchange->rank], options);
         ok = train_exchange_gather(exchange, all, sizeof *all, failure);
-        bool same = ok && compare(&all[exchange->rank], &all[0], options, exchange->rank, failure);
+        bool same = ok && compare(&all[exchange->rank], &all[0], options, failure);
         ok = ok && train_exchange_agree(exchange, same, failure);
     } else {
         ok = false;

@@ -29,7 +29,10 @@ def check(array, what):
         raise ValueError(
             f"{what} is not contiguous (shape {array.shape}, strides {array.strides}); pass numpy.ascontiguousarray(array)"
         )
-    dtype_of(array)
+    try:
+        dtype_of(array)
+    except TypeError as error:
+        raise TypeError(f"{what}: {error}") from None
 
 
 def check_writeable(array, what):

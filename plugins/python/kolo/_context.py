@@ -142,13 +142,18 @@ class Context:
         args = self._args(name, array, out, timeout, op, prescale=prescale, postscale=postscale)
         return self._submit(self._api.allreduce, args, out)
 
-    def grouped_allreduce_async(self, arrays, op="average", name=None, outs=None, timeout=None):
+    def grouped_allreduce_async(self, arrays, op="average", name=None, outs=None, prescale=1.0, postscale=1.0,
+                                timeout=None):
+        if isinstance(arrays, numpy.ndarray) or not hasattr(arrays, "__iter__"):
+            raise TypeError(f"arrays must be a list of arrays, not {type(arrays).__name__}")
+        arrays = list(arrays)
         if not arrays:
-            raise ValueError("a group needs at least one array")
+            raise ValueError("a list needs at least one array")
         if outs is not None and len(outs) != len(arrays):
             raise ValueError(f"{len(arrays)} arrays, but {len(outs)} outs")
-        outs = [self._output(array, out) for array, out in zip(arrays, outs or [None] * len(arrays))]
-        args = self._operation(name, timeout, op)
+        outs = outs or [None] * len(arrays)
+        outs = [self._output(array, out, f"[{i}]") for i, (array, out) in enumerate(zip(arrays, outs))]
+        args = self._operation(name, timeout, op, prescale=prescale, postscale=postscale)
         args.tensors = len(outs)
         # An array that is its own output is in place, which is said by an input without data.
         nothing = (_abi.kolo_tensor(), None)
@@ -189,9 +194,9 @@ class Context:
         array. timeout: the operation's deadline in seconds, which breaks the job (see Context)."""
         return self.allreduce_async(array, op, name, out, prescale, postscale, timeout).wait()
 
-    def grouped_allreduce(self, arrays, op="average", name=None, outs=None, timeout=None):
+    def grouped_allreduce(self, arrays, op="average", name=None, outs=None, prescale=1.0, postscale=1.0, timeout=None):
         """allreduce of several arrays that start and complete together; a list."""
-        return self.grouped_allreduce_async(arrays, op, name, outs, timeout).wait()
+        return self.grouped_allreduce_async(arrays, op, name, outs, prescale, postscale, timeout).wait()
 
     def broadcast(self, array, root=0, name=None, timeout=None):
         """root's array into everybody's array, in place; returns it."""
@@ -218,13 +223,14 @@ class Context:
         return self._context
 
     @staticmethod
-    def _output(array, out):
-        _arrays.check(array, "array")
+    def _output(array, out, index=""):
+        ours, theirs = (f"arrays{index}", f"outs{index}") if index else ("array", "out")
+        _arrays.check(array, ours)
         if out is None:
             return numpy.empty_like(array)
-        _arrays.check_writeable(out, "out")
+        _arrays.check_writeable(out, theirs)
         if out.dtype != array.dtype or out.shape != array.shape:
-            raise ValueError(f"out is {out.dtype} {out.shape}, but array is {array.dtype} {array.shape}")
+            raise ValueError(f"{theirs} is {out.dtype} {out.shape}, but {ours} is {array.dtype} {array.shape}")
         return out
 
     @staticmethod

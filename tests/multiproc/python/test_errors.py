@@ -74,6 +74,16 @@ class Errors(unittest.TestCase):
     def test_empty_group(self):
         self.assert_refused(ValueError, "at least one", job.grouped_allreduce, [])
 
+    def test_what_is_wrong_in_a_list(self):
+        fine = numpy.ones(3, numpy.float32)
+        self.assert_refused(TypeError, "a list of arrays, not ndarray", job.grouped_allreduce, fine)
+        self.assert_refused(TypeError, "a list of arrays, not NoneType", job.grouped_allreduce, None)
+        self.assert_refused(TypeError, r"arrays\[1\] must be", job.grouped_allreduce, [fine, None])
+        self.assert_refused(TypeError, r"arrays\[1\]: uint32", job.grouped_allreduce, [fine, numpy.ones(3, numpy.uint32)])
+        column = numpy.ones((3, 3), numpy.float32)[:, 1]
+        self.assert_refused(ValueError, r"arrays\[1\] is not contiguous", job.grouped_allreduce, [fine, column])
+        self.assert_refused(ValueError, r"outs\[0\] is float64 \(3,\)", job.grouped_allreduce, [fine], outs=[numpy.ones(3)])
+
     def test_library_refuses_a_root_outside_the_job(self):
         with self.assertRaises(kolo.Error) as caught:
             job.broadcast(numpy.zeros(3, numpy.float32), root=job.size)

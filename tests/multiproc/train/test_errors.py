@@ -98,13 +98,13 @@ class Errors(TrainCase):
 
     def test_ranks_started_differently(self):
         for options, told in (
-            ("--batch $((10 + RANK / 2))", "rank 2 has other options than rank 0: --batch 11, there 10"),
-            ("--hidden 4,$((5 + RANK / 2))", "--hidden 4,6, there 4,5"),
-            ("--lr 0.0$((1 + RANK / 2))", "--lr 0.02, there 0.01"),
-            ("--optimizer $([ $RANK = 2 ] && echo adam || echo sgd)", "--optimizer adam, there sgd"),
-            ("$([ $RANK = 2 ] && echo --stop-after 1)", "--stop-after 1, there not given"),
-            ("--decay $([ $RANK = 2 ] && echo none || echo step)", "--decay none, there step"),
-            (f"$([ $RANK = 2 ] && echo --checkpoint {self.folder}/c)", "--checkpoint given, there not given"),
+            ("--batch $((10 + RANK / 2))", "rank 2: --batch 11, but rank 0 has 10; start all ranks with the same"),
+            ("--hidden 4,$((5 + RANK / 2))", "--hidden 4,6, but rank 0 has 4,5"),
+            ("--lr 0.0$((1 + RANK / 2))", "--lr 0.02, but rank 0 has 0.01"),
+            ("--optimizer $([ $RANK = 2 ] && echo adam || echo sgd)", "--optimizer adam, but rank 0 has sgd"),
+            ("$([ $RANK = 2 ] && echo --stop-after 1)", "--stop-after 1, but rank 0 has none"),
+            ("--decay $([ $RANK = 2 ] && echo none || echo step)", "--decay none, but rank 0 has step"),
+            (f"$([ $RANK = 2 ] && echo --checkpoint {self.folder}/c)", "--checkpoint given, but rank 0 has none"),
         ):
             with self.subTest(options=options):
                 script = f'exec "{TRAIN}" {" ".join(SMALL)} --epochs 1 {options}'

@@ -56,8 +56,7 @@ static void error__names_operation_and_tensor(void **state)
     assert_string_equal(kolo_last_error()->operation, "reduce_scatter");
     assert_string_equal(kolo_last_error()->tensor, "");
     kolo_args group = host_group("g", &args.output, 1);
-    host_expect(kolo_allreduce(ctx, &group, NULL), KOLO_ERR_INVALID,
-                "tensor 0 of the group: the output has 4 elements");
+    host_expect(kolo_allreduce(ctx, &group, NULL), KOLO_ERR_INVALID, "tensor 0 of the list: the output has 4 elements");
     assert_string_equal(kolo_last_error()->tensor, "g");
 }
 
@@ -365,20 +364,20 @@ static void group__one_bad_tensor_refuses_all(void **state)
         list[i] = host_args(NULL, data + 8 * (ptrdiff_t)i, four).output;
     kolo_args args = host_group("g", list, 3);
     list[2].device_type = 2;
-    refused(kolo_allreduce, &args, KOLO_ERR_UNSUPPORTED, "tensor 2 of the group: the output is on device type 2");
+    refused(kolo_allreduce, &args, KOLO_ERR_UNSUPPORTED, "tensor 2 of the list: the output is on device type 2");
     list[2].device_type = KOLO_DEVICE_CPU;
     args.inputs = inputs;
     inputs[1] = list[1];
     inputs[1].ndim = 99;
-    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: the input has 99 dimensions");
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the list: the input has 99 dimensions");
     inputs[1].data = NULL;      /* in place: the rest says nothing */
     list[1].dtype = KOLO_INT32; /* mixed types may share a group */
     accepted(kolo_allreduce, &args);
     args.prescale = 0.5;
-    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: prescale 0.5");
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the list: prescale 0.5");
     args.prescale = 1;
     list[1] = (kolo_tensor){0};
-    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the group: the output was not set");
+    refused(kolo_allreduce, &args, KOLO_ERR_INVALID, "tensor 1 of the list: the output was not set");
 }
 
 static void group__too_long_to_describe(void **state)
