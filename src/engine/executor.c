@@ -174,19 +174,16 @@ static way way_of(const kolo_execution *run, const kolo_step *step)
 }
 
 /* `count` elements of a step, from where the operands point. */
-static void fold(const kolo_executor *executor, way how, const kolo_reduction *reduction, size_t outputs, size_t inputs,
-                 int64_t count)
+static inline void fold(const kolo_executor *executor, way how, const kolo_folder *folder, int64_t count)
 {
     void **operands = executor->operands;
-    if (how == PUBLISHED)
-        kolo_publish_piece(executor->run.publisher, operands[0], operands[outputs],
-                           (size_t)count * executor->element_bytes);
-    else if (how == AROUND && operands[0] != operands[outputs])
-        kolo_reduce_fold_around(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
-                                (size_t)count);
+    const void *const *inputs = (const void *const *)(operands + folder->n_dsts);
+    if (how == PLAIN || (how == AROUND && operands[0] == inputs[0]))
+        kolo_folder_fold(folder, operands, inputs, (size_t)count);
+    else if (how == PUBLISHED)
+        kolo_publish_piece(executor->run.publisher, operands[0], inputs[0], (size_t)count * executor->element_bytes);
     else
-        kolo_reduce_fold(reduction, operands, outputs, (const void *const *)(operands + outputs), inputs,
-                         (size_t)count);
+        kolo_reduce_fold_around(folder->reduction, operands, folder->n_dsts, inputs, folder->n_inputs, (size_t)count);
 }
 
 /* The number of the step's first element among the tensors', which is the same in all of them (plan/schedule.h). */
@@ -196,22 +193,25 @@ static int64_t number_of(const kolo_step *step)
     return writes_tensors ? step->dst_offset : step->kind == KOLO_STEP_FOLD ? step->b_offset : step->a_offset;
 }
 
-static void fold_parts(const kolo_executor *executor, const kolo_step *step, way how, const kolo_reduction *reduction,
-                       size_t outputs, size_t inputs)
+/* Part by part: operands that are tensors, in rows, lie where each part says; others go on behind the part before. */
+static void fold_parts(const kolo_executor *executor, const kolo_step *step, way how, const kolo_folder *folder)
 {
     const kolo_parts *parts = executor->run.parts;
+    const uintptr_t *const *rows = executor->rows;
+    void **operands = executor->operands;
     int64_t number = number_of(step), end = number + step->count, next;
-    size_t operands = outputs + inputs, element_bytes = executor->element_bytes;
+    size_t all = folder->n_dsts + folder->n_inputs, element_bytes = executor->element_bytes, others = 0;
+    for (size_t i = 0; i < all; i++)
+        others += rows[i] == NULL;
     for (const kolo_part *part = &parts->list[kolo_parts_find(parts, number)]; number < end; number = next, part++) {
-        size_t at = (size_t)(number + part->shift) * element_bytes;
+        size_t at = (size_t)(number + part->shift) * element_bytes, tensor = part->tensor;
         next = part[1].start < end ? part[1].start : end;
-        for (size_t i = 0; i < operands; i++)
-            if (executor->rows[i] != NULL)
-                executor->operands[i] = (void *)(executor->rows[i][part->tensor] + at);
-        fold(executor, how, reduction, outputs, inputs, next - number);
-        for (size_t i = 0; i < operands; i++)
-            if (executor->rows[i] == NULL)
-                executor->operands[i] = (char *)executor->operands[i] + (size_t)(next - number) * element_bytes;
+        for (size_t i = 0; i < all; i++)
+            operands[i] = rows[i] != NULL ? (void *)(rows[i][tensor] + at) : operands[i];
+        fold(executor, how, folder, next - number);
+        for (size_t i = 0; others > 0 && i < all; i++)
+            if (rows[i] == NULL)
+                operands[i] = (char *)operands[i] + (size_t)(next - number) * element_bytes;
     }
 }
 
@@ -255,10 +255,12 @@ static kolo_status compute(kolo_executor *executor, const kolo_step *step)
         return KOLO_OK;
     if (how == PUBLISHED)
         kolo_publish_begin(run->publisher, (size_t)step->count * executor->element_bytes);
+    kolo_folder folder;
+    kolo_folder_init(&folder, &reduction, outputs, inputs);
     if (run->parts == NULL)
-        fold(executor, how, &reduction, outputs, inputs, step->count);
+        fold(executor, how, &folder, step->count);
     else
-        fold_parts(executor, step, how, &reduction, outputs, inputs);
+        fold_parts(executor, step, how, &folder);
     if (how == PUBLISHED)
         kolo_publish_end(run->publisher);
     if (how == AROUND)

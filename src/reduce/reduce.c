@@ -152,6 +152,19 @@ void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t
         fold_at_once(reduction, dsts, n_dsts, inputs, n_inputs, count);
 }
 
+/* Field by field: to zero the whole would take longer. */
+void kolo_folder_init(kolo_folder *folder, const kolo_reduction *reduction, size_t n_dsts, size_t n_inputs)
+{
+    folder->reduction = reduction;
+    folder->n_dsts = n_dsts;
+    folder->n_inputs = n_inputs;
+    folder->element_bytes = kolo_dtype_size(reduction->type);
+    folder->ends = find_ending(reduction, &folder->ending);
+    bool is_copy = n_inputs == 1 && !folder->ends, is_kernel = !is_copy && n_inputs <= MANY && n_dsts <= FEW;
+    folder->copies = is_copy && n_dsts == 1;
+    folder->kernel = is_kernel ? active->fold[reduction->type][reduction->op] : NULL;
+}
+
 /* Where dst lies a few bytes past src, modulo 4096, string instructions (rep movsb) are 15 to 30 times slower than
  * elsewhere on some processors, and many a memcpy consists of them from a few KiB on. Elsewhere memcpy is at least as
  * good as vectors: it need not fetch lines that it overwrites from another core's cache. */

@@ -9,6 +9,9 @@
 #ifndef KOLO_REDUCE_REDUCE_H
 #define KOLO_REDUCE_REDUCE_H
 
+#include <stddef.h>
+#include <stdint.h>
+
 #include "base/dtype.h"
 
 /* What a fold computes. */
@@ -26,10 +29,44 @@ typedef struct kolo_reduction {
 void kolo_reduce_fold(const kolo_reduction *reduction, void *const *dsts, size_t n_dsts, const void *const *inputs,
                       size_t n_inputs, size_t count);
 
+/* What becomes of a sum x before it is rounded. Floats: x / first * second or x * first * second, computed in float64
+ * for float64, else in float32. Integers: x / first, toward zero; first is an int32 > 0. */
+typedef struct kolo_ending {
+    bool divides; /* floats */
+    double first, second;
+} kolo_ending;
+
+/* As kolo_reduce_fold, for one type and operator. ending may be NULL. */
+typedef void (*kolo_fold_fn)(void *const *dsts, size_t n_dsts, const void *const *inputs, size_t n_inputs, size_t count,
+                             const kolo_ending *ending);
+
+/* A fold of many pieces: what is the same for all of them is found once. Of 1 KiB that is half of the time around a kernel. */
+typedef struct kolo_folder {
+    const kolo_reduction *reduction;
+    size_t n_dsts, n_inputs, element_bytes;
+    kolo_fold_fn kernel; /* NULL: it is no kernel alone */
+    bool copies, ends;
+    kolo_ending ending;
+} kolo_folder;
+
+/* reduction: as long as the folder. */
+void kolo_folder_init(kolo_folder *folder, const kolo_reduction *reduction, size_t n_dsts, size_t n_inputs);
+
 /* memcpy, but about as fast wherever the two lie. dst may be src. */
 void kolo_reduce_copy(void *dst, const void *src, size_t bytes);
 
-/* The same by stores that bypass the caches, where the instruction set has some: a line that is written whole need not be
+static inline void kolo_folder_fold(const kolo_folder *folder, void *const *dsts, const void *const *inputs,
+                                    size_t count)
+{
+    if (folder->kernel != NULL)
+        folder->kernel(dsts, folder->n_dsts, inputs, folder->n_inputs, count, folder->ends ? &folder->ending : NULL);
+    else if (folder->copies)
+        kolo_reduce_copy(dsts[0], inputs[0], count * folder->element_bytes);
+    else
+        kolo_reduce_fold(folder->reduction, dsts, folder->n_dsts, inputs, folder->n_inputs, count);
+}
+
+/* Copies and folds by stores that bypass the caches, where the instruction set has some: a line that is written whole need not be
  * fetched first. dst is not src; destinations may be inputs, exactly. Stores with release order come after them only behind
  * kolo_reduce_end_around, which takes as long as many lines do. */
 void kolo_reduce_copy_around(void *dst, const void *src, size_t bytes);

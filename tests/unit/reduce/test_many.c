@@ -23,6 +23,14 @@ static void check_once(kolo_dtype_id type, kolo_reduce_op op, size_t n_inputs, s
     assert_int_equal(output[1], 0x5a);
     assert_int_equal(output[2 + count * kolo_dtype_size(type)], 0x5a);
 
+    memset(output, 0x5a, sizeof(output));
+    kolo_folder folder;
+    kolo_folder_init(&folder, &reduction, 1, n_inputs);
+    void *to = output + 2;
+    kolo_folder_fold(&folder, &to, inputs, count);
+    assert_elements_equal(type, output + 2, expected, count);
+    assert_int_equal(output[2 + count * kolo_dtype_size(type)], 0x5a);
+
     const size_t in_place = n_inputs / 2;
     uint8_t *dst = memory[in_place] + (in_place * 7) % 64;
     fold_to(type, op, dst, inputs, n_inputs, count);
@@ -65,6 +73,25 @@ static void many__pieces(void **state)
     for_all(check_pieces);
 }
 
+/* Whatever they are. */
+static void one__is_copied_with_all_its_bits(void **state)
+{
+    (void)state;
+    const kolo_reduction reduction = {.type = KOLO_DTYPE_FLOAT32, .op = KOLO_SUM};
+    const uint32_t bits[] = {0x7fc12345, 0x80000000, 0xff812345, 1, 0x3f800000};
+    uint32_t copies[2][5] = {{0}, {0}};
+    void *const dsts[] = {copies[0], copies[1]};
+    const void *const inputs[] = {bits};
+    for (size_t n_dsts = 1; n_dsts <= 2; n_dsts++) {
+        kolo_folder folder;
+        memset(copies, 0, sizeof(copies));
+        kolo_folder_init(&folder, &reduction, n_dsts, 1);
+        kolo_folder_fold(&folder, dsts, inputs, 5);
+        for (size_t i = 0; i < n_dsts; i++)
+            assert_memory_equal(copies[i], bits, sizeof(bits));
+    }
+}
+
 /* 2048 + 1 + 1: rounded after each sum it stays 2048 in float16. */
 static void many__float16_is_rounded_once(void **state)
 {
@@ -93,6 +120,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(many__all_types_operators_and_sets),
         cmocka_unit_test(many__pieces),
+        cmocka_unit_test(one__is_copied_with_all_its_bits),
         cmocka_unit_test(many__float16_is_rounded_once),
         cmocka_unit_test(many__left_to_right),
     };
