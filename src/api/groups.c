@@ -45,10 +45,11 @@ static kolo_status check_single(group *g, const kolo_context *ctx, const kolo_ar
 static kolo_status group_read(group *g, const kolo_context *ctx, const kolo_args *args)
 {
     bool is_list = args->tensors > 0;
+    size_t count = is_list ? args->tensors : 1;
     *g = (group){0};
     KOLO_TRY(is_list ? kolo_check_list(args) : kolo_check_one(KOLO_ALLREDUCE, args));
-    if (!reserve_lists(&g->lists, is_list ? args->tensors : 1))
-        return kolo_fail(KOLO_ERR_MEMORY, "no memory for a group of %zu tensors", args->tensors);
+    if (!reserve_lists(&g->lists, count))
+        return kolo_fail(KOLO_ERR_MEMORY, "no memory to look at %zu tensor%s", count, count == 1 ? "" : "s");
     return is_list ? kolo_check_group(args, ctx->job.size, ctx->job.rank, &g->operation, &g->lists)
                    : check_single(g, ctx, args);
 }
